@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Descriptor chain to iovecs; the one place which judges what a driver wrote there.
+ *
+ * VIRTIO 2.7.5: readable descriptors come before writable ones, the whole
+ * is shorter than 2^32 bytes, and one indirect table may end a chain, also
+ * behind direct descriptors.  A table is walked by its next fields; since
+ * the table may change meanwhile, the number of steps is bounded, not the path.
+ */
+#include "chain.h"
+
+#include <stdlib.h>
+
+void chain_init(struct chain *c)
+{
+	c->iov = c->room;
+	c->cap = CHAIN_INLINE;
+	chain_begin(c);
+}
+
+void chain_free(struct chain *c)
+{
+	if (c->iov != c->room)
+		free(c->iov);
+	chain_init(c);
+}
+
+static bool chain_grow(struct chain *c)
+{
+	unsigned int cap = c->cap * 2;
+	struct iovec *iov;
+
+	/* At most a region's worth of borders per descriptor: far from overflow. */
+	iov = realloc(c->iov == c->room ? NULL : c->iov, cap * sizeof(*iov));
+	if (!iov)
+		return false;
+	if (c->iov == c->room)
+		memcpy(iov, c->room, sizeof(c->room));
+	c->iov = iov;
+	c->cap = cap;
+	return true;
+}
+
+/* Append [addr, addr + len), which may cross regions that are neighbours. */
+static const char *chain_add_buffer(struct chain *c, struct chain_env *env, uint64_t addr,
+				    uint64_t len, bool write)
+{
+	while (len) {
+		uint64_t n = len;
+		void *va = mem_find(env->map, &env->hit, addr, &n);
+
+		if (unlikely(!va))
+			return "a descriptor points outside of guest memory";
+		if (unlikely(c->out_cnt + c->in_cnt == c->cap) && !chain_grow(c))
+			return "out of memory for a descriptor chain";
+		c->iov[c->out_cnt + c->in_cnt] = (struct iovec){ va, n };
+		if (write)
+			c->in_cnt++;
+		else
+			c->out_cnt++;
+		addr += n;
+		len -= n;
+	}
+	return NULL;
+}
+
+/* A descriptor which is a buffer, in the ring or in a table. */
+static const char *chain_add_plain(struct chain *c, struct chain_env *env,
+				   const struct chain_desc *d)
+{
+	bool write = d->flags & VRING_DESC_F_WRITE;
+	uint64_t *len = write ? &c->in_len : &c->out_len;
+
+	if (unlikely(!write && c->in_len))
+		return "a readable descriptor follows a writable one";
+	*len += d->len;
+	if (unlikely(*len > UINT32_MAX))
+		return "a descriptor chain of 4 GiB or more";
+	return chain_add_buffer(c, env, d->addr, d->len, write);
+}
+
+/* Read entry i of a table, which may lie across regions. */
+static bool chain_read_entry(struct chain_env *env, uint64_t table, unsigned int i,
+			     struct chain_desc *d)
+{
+	uint8_t copy[sizeof(struct vring_desc)];
+	size_t done = 0;
+
+	while (done < sizeof(copy)) {
+		uint64_t n = sizeof(copy) - done;
+		void *va = mem_find(env->map, &env->hit,
+				    table + i * sizeof(struct vring_desc) + done, &n);
+
+		if (!va)
+			return false;
+		memcpy(copy + done, va, n);
+		done += n;
+	}
+	*d = chain_read_desc(copy);
+	return true;
+}
+
+static const char *chain_add_table(struct chain *c, struct chain_env *env, uint64_t table,
+				   uint32_t len)
+{
+	unsigned int count = len / sizeof(struct vring_desc), i = 0, steps;
+	struct chain_desc d;
+	const char *why;
+
+	if (!len || len % sizeof(struct vring_desc))
+		return "an indirect table of odd length";
+	if (count > MAX(env->direct_max, CHAIN_INDIRECT_MAX))
+		return "an indirect table which is too long";
+	for (steps = 0; steps < count; steps++) {
+		if (unlikely(!chain_read_entry(env, table, i, &d)))
+			return "an indirect table outside of guest memory";
+		if (unlikely(d.flags & VRING_DESC_F_INDIRECT))
+			return "an indirect table within an indirect table";
+		why = chain_add_plain(c, env, &d);
+		if (why)
+			return why;
+		if (!(d.flags & VRING_DESC_F_NEXT))
+			return NULL;
+		i = d.next;
+		if (unlikely(i >= count))
+			return "an indirect descriptor's next leaves its table";
+	}
+	return "an indirect descriptor chain which loops";
+}
+
+const char *chain_add(struct chain *c, struct chain_env *env, const struct chain_desc *d)
+{
+	if (unlikely(++c->descs > env->direct_max))
+		return "a descriptor chain which loops";
+	if (likely(!(d->flags & VRING_DESC_F_INDIRECT)))
+		return chain_add_plain(c, env, d);
+	if (unlikely(!env->indirect))
+		return "an indirect descriptor, which was not negotiated";
+	if (unlikely(d->flags & VRING_DESC_F_NEXT))
+		return "a descriptor with both INDIRECT and NEXT";
+	return chain_add_table(c, env, d->addr, d->len);
+}

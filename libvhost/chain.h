@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A descriptor chain, walked and translated into iovecs. */
+#ifndef VHOST_CHAIN_H
+#define VHOST_CHAIN_H
+
+#include <endian.h>
+#include <linux/virtio_ring.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "mem.h"
+
+/* Descriptors of an indirect table: QEMU's limit; some drivers exceed the ring's size. */
+#define CHAIN_INDIRECT_MAX 1024
+
+/* Elements which a chain has room for without memory of its own. */
+#define CHAIN_INLINE 6
+
+/* What walking a chain needs to know; constant while a ring runs, but for hit. */
+struct chain_env {
+	const struct mem_map *map;
+	unsigned int hit;		/* see mem_find() */
+	unsigned int direct_max;	/* descriptors in the ring itself */
+	bool indirect;			/* VIRTIO_RING_F_INDIRECT_DESC is negotiated */
+};
+
+/*
+ * The result: readable elements first, then writable ones, in one array.  The array
+ * grows to the longest chain seen and stays, so that nothing is allocated in
+ * steady state.
+ */
+struct chain {
+	struct iovec *iov;
+	unsigned int cap;		/* elements iov has room for */
+	unsigned int out_cnt, in_cnt;
+	uint64_t out_len, in_len;	/* bytes */
+	unsigned int descs;		/* descriptors walked, those of an indirect table not included */
+	struct iovec room[CHAIN_INLINE];
+};
+
+/* A descriptor of either format, read once and in host order. */
+struct chain_desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags;			/* VRING_DESC_F_NEXT, _WRITE, _INDIRECT */
+	uint16_t next;			/* split: next; packed: buffer id */
+};
+
+/*
+ * Read a descriptor once: all 16 bytes go to a local copy which the compiler
+ * must not take from guest memory again.  p need not be aligned.
+ */
+static inline struct chain_desc chain_read_desc(const void *p)
+{
+	struct vring_desc d;
+
+	memcpy(&d, p, sizeof(d));
+	__asm__ volatile("" : "+m"(d) : : "memory");
+	return (struct chain_desc){ le64toh(d.addr), le32toh(d.len), le16toh(d.flags),
+				    le16toh(d.next) };
+}
+
+void chain_init(struct chain *c);
+void chain_free(struct chain *c);
+/* Give the memory back, when it is for more than keep elements. */
+static inline void chain_shrink(struct chain *c, unsigned int keep)
+{
+	if (unlikely(c->cap > keep))
+		chain_free(c);
+}
+
+/* Begin a new chain. */
+static inline void chain_begin(struct chain *c)
+{
+	c->out_cnt = c->in_cnt = 0;
+	c->out_len = c->in_len = 0;
+	c->descs = 0;
+}
+
+/*
+ * Add one descriptor of the ring; an indirect one brings its table.  NULL, or what is
+ * wrong, as a text for the log.
+ */
+const char *chain_add(struct chain *c, struct chain_env *env, const struct chain_desc *d);
+
+#endif /* VHOST_CHAIN_H */

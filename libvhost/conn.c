@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The connection with the front-end: reading, replying, and its end.
+ *
+ * One message is in work at a time: between proto_handle() and conn_continue()
+ * the connection is busy and its socket is not read.  A connection which ends
+ * while busy waits for that; then the queues are drained, the memory is given
+ * back, and dev_session_ended() tells that the next front-end may come.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <string.h>
+
+#include "internal.h"
+
+/*
+ * The end
+ */
+
+static void conn_session_over(struct vhost_dev *dev)
+{
+	dev->conn.closing = false;
+	dev_session_ended(dev);
+}
+
+void conn_memory_settled(struct vhost_dev *dev)
+{
+	if (!dev->settling)
+		return;
+	dev->settling = false;
+	if (dev->conn.busy)
+		proto_finish(dev, 0);
+	else
+		conn_session_over(dev);
+}
+
+/* The queues are drained: nothing needs the memory any more. */
+static void conn_drained(struct vhost_dev *dev, int result)
+{
+	(void)result;
+	mem_use(&dev->mem, NULL);
+	dev->settling = true;
+	if (!dev->mem.old)
+		conn_memory_settled(dev);
+}
+
+static void conn_drain(struct vhost_dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->nqueues; i++)
+		dev->rings[i].started = false;
+	ring_setup_apply_all(dev, conn_drained);
+}
+
+static void conn_free_events(struct conn *c)
+{
+	if (c->read_ev)
+		event_free(c->read_ev);
+	if (c->write_ev)
+		event_free(c->write_ev);
+	c->read_ev = c->write_ev = NULL;
+}
+
+void conn_close(struct vhost_dev *dev, const char *why)
+{
+	struct conn *c = &dev->conn;
+
+	if (c->fd < 0)
+		return;
+	if (why) {
+		dev->stats.connection_errors++;
+		dev_log(dev, VHOST_LOG_WARN, "connection closed: %s", why);
+	} else {
+		dev_log(dev, VHOST_LOG_INFO, "front-end disconnected");
+	}
+	conn_free_events(c);
+	close_fd(&c->fd);
+	backend_close(dev);
+	c->closing = true;
+	if (!c->busy)
+		conn_drain(dev);
+}
+
+/*
+ * Messages
+ */
+
+void conn_continue(struct vhost_dev *dev)
+{
+	struct conn *c = &dev->conn;
+
+	c->busy = false;
+	c->in.done = 0;
+	c->in.msg.nfds = 0;
+	if (c->closing)
+		conn_drain(dev);
+	else
+		event_add(c->read_ev, NULL);
+}
+
+void conn_reply(struct vhost_dev *dev)
+{
+	struct conn *c = &dev->conn;
+	int ret = msg_send(&c->out, c->fd);
+
+	if (ret == -EAGAIN) {
+		/* A front-end which does not read its replies gets no further ones. */
+		event_add(c->write_ev, NULL);
+		return;
+	}
+	c->out.done = 0;
+	if (ret)
+		conn_close(dev, ret == -EPIPE || ret == -ECONNRESET ? NULL :
+				strerrordesc_np(-ret));
+	conn_continue(dev);
+}
+
+static void conn_write_event(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	conn_reply(arg);
+}
+
+static void conn_read_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct vhost_dev *dev = arg;
+	struct conn *c = &dev->conn;
+	const char *why;
+	int ret = msg_receive(&c->in, fd, &why);
+
+	(void)what;
+	if (ret == -EAGAIN)
+		return;
+	if (ret <= 0) {
+		msg_close_fds(&c->in.msg);
+		if (ret && ret != -ECONNRESET && !why)
+			why = strerrordesc_np(-ret);
+		conn_close(dev, why);
+		return;
+	}
+	c->busy = true;
+	proto_handle(dev);
+	if (c->busy && c->read_ev)
+		event_del(c->read_ev);
+}
+
+int conn_open(struct vhost_dev *dev, int fd)
+{
+	struct event_base *base = vhost_worker_base(dev->control);
+	struct conn *c = &dev->conn;
+
+	*c = (struct conn){ .fd = fd };
+	c->read_ev = event_new(base, fd, EV_READ | EV_PERSIST, conn_read_event, dev);
+	c->write_ev = event_new(base, fd, EV_WRITE, conn_write_event, dev);
+	if (!c->read_ev || !c->write_ev || event_add(c->read_ev, NULL)) {
+		conn_free_events(c);
+		close_fd(&c->fd);
+		return -ENOMEM;
+	}
+	dev->stats.connections++;
+	dev_log(dev, VHOST_LOG_INFO, "front-end connected");
+	if (dev->ops.connection)
+		dev->ops.connection(dev, true);
+	return 0;
+}

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * libvhost: the device side (back-end) of a vhost-user connection.
+ *
+ * A program which includes this header becomes the device behind a virtual
+ * machine's virtio driver.  The library speaks the vhost-user protocol with
+ * the front-end (QEMU, User-mode Linux, DPDK's virtio-user …), maps the guest's
+ * memory, and turns virtqueues into a stream of requests.  The program says
+ * which device it is and serves the requests.
+ *
+ *
+ * Four nouns
+ *
+ *   struct vhost_dev     one vhost-user endpoint: features, config space,
+ *                        queues, and at most one front-end at a time.
+ *   struct vhost_queue   one virtqueue.
+ *   struct vhost_req     one request of the driver: a descriptor chain as two
+ *                        iovec arrays, plus private bytes of the device.
+ *   struct vhost_worker  one execution context: a libevent event_base, a
+ *                        mailbox, optional busy polling.  It runs on a thread
+ *                        of the library, on a thread of the caller, or within
+ *                        the caller's own event loop.
+ *
+ *
+ * Five rules
+ *
+ *   1. A queue and its requests are touched only on the queue's worker.  From
+ *      elsewhere use vhost_worker_post() or vhost_worker_call().
+ *   2. Pop until you get fewer than you asked for; then you will be kicked.
+ *      That is all there is to know about notifications and fairness.
+ *   3. Push is cheap and publishing happens by itself: what was pushed during
+ *      one round of the worker reaches the driver at the round's end, with at
+ *      most one signal per queue.
+ *   4. Nothing changes under a request.  Its memory stays mapped until it is
+ *      pushed, and a queue stops only when all its requests have come back.
+ *   5. The peer is hostile.  What it writes is read once, checked, and then
+ *      used.  A descriptor chain which makes no sense breaks its queue, a
+ *      message which makes no sense costs the connection, nothing costs the
+ *      process.
+ *
+ *
+ * Which worker
+ *
+ * Each device has one control worker, given to vhost_dev_listen() or
+ * vhost_dev_attach(), and a worker per queue, given to vhost_dev_bind() or else
+ * the control worker too.  Functions marked "control worker" and "queue's
+ * worker" may be called on that worker only: from its callbacks, or from any
+ * thread while the worker does not run.  Functions marked "any thread" have no
+ * such limit.
+ *
+ *
+ * Errors
+ *
+ * Functions which return int return 0 (or a count) on success and a negative
+ * errno value on failure.  The library never ends the process, prints nothing,
+ * installs no signal handler and leaves the process's state alone.
+ *
+ * The standards: "VIRTIO" is Virtual I/O Device (VIRTIO) Version 1.2,
+ * "vhost-user" is the vhost-user protocol specification of QEMU.
+ */
+#ifndef LIBVHOST_H
+#define LIBVHOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct event_base;
+struct vhost_dev;
+struct vhost_queue;
+struct vhost_worker;
+
+/*
+ * Requests
+ */
+
+/*
+ * One request: a descriptor chain (VIRTIO 2.6) which the driver made available
+ * and which the device owns from vhost_queue_pop() until vhost_req_push() or
+ * vhost_queue_unpop().  The arrays and the memory they point at stay valid as
+ * long.  The memory belongs to the guest, which can change it at any time: copy
+ * a field before checking it.
+ */
+struct vhost_req {
+	struct vhost_queue *queue;
+	const struct iovec *out;	/* driver to device: read only */
+	const struct iovec *in;		/* device to driver: write */
+	unsigned int out_cnt;		/* elements of out */
+	unsigned int in_cnt;		/* elements of in */
+	size_t out_len;			/* bytes in out */
+	size_t in_len;			/* bytes in in */
+	void *priv;			/* params.req_priv bytes of the device, aligned as by
+					 * malloc(); zero when the queue starts, otherwise as the
+					 * slot's previous request left them */
+};
+
+/* The two directions of a request, for vhost_req_slice(). */
+enum vhost_dir {
+	VHOST_OUT,			/* driver to device */
+	VHOST_IN,			/* device to driver */
+};
+
+/*
+ * Devices
+ */
+
+/*
+ * What a device does.  Only kick is required.  A callback which is not set
+ * means that the device takes no interest, or does not offer the function.
+ */
+struct vhost_dev_ops {
+	/* On the queue's worker: */
+
+	/*
+	 * Requests may be available: pop and work.  Called after the driver's
+	 * notification, after the ring was started or enabled, after
+	 * vhost_queue_again(), and after a pop which ended with the queue's
+	 * share of the round.  May be called when nothing is available.
+	 */
+	void (*kick)(struct vhost_queue *q);
+
+	/*
+	 * The ring is about to go live: open what the queue needs on this
+	 * worker.  A negative errno refuses: the front-end's message fails.
+	 */
+	int (*queue_start)(struct vhost_queue *q);
+
+	/*
+	 * Begin nothing new; the requests which are outstanding are awaited
+	 * afterwards.  Give back, by vhost_queue_unpop() or vhost_req_push(), those which
+	 * wait for an event that may never come.  No kick follows until the
+	 * next queue_start.
+	 */
+	void (*queue_stop)(struct vhost_queue *q);
+
+	/* On the control worker: */
+
+	/*
+	 * The driver chose these features (VIRTIO 2.2); queues do not run.
+	 * A negative errno refuses: the front-end's message fails.
+	 */
+	int (*features)(struct vhost_dev *dev, uint64_t acked);
+
+	/*
+	 * The driver writes len bytes at offset off of the config space (VIRTIO
+	 * 2.5); the range lies within params.config_len.  To accept, return 0:
+	 * the library then stores the bytes.  A negative errno refuses.
+	 * Without this callback the config space is read-only.
+	 */
+	int (*set_config)(struct vhost_dev *dev, uint32_t off, const void *buf, uint32_t len);
+
+	/* A front-end has connected (up), or its connection has ended. */
+	void (*connection)(struct vhost_dev *dev, bool up);
+
+	/*
+	 * Back to the initial state (VIRTIO 2.4): no feature is negotiated, no
+	 * queue runs.  Follows RESET_DEVICE and the end of each connection.
+	 * The config space is as it was given to vhost_dev_new(), apart from
+	 * what vhost_dev_update_config() has changed since.
+	 */
+	void (*reset)(struct vhost_dev *dev);
+
+	/*
+	 * Guest memory appeared, or is about to go.  A negative errno from
+	 * mem_map refuses the memory: the front-end's message fails.
+	 */
+	int (*mem_map)(struct vhost_dev *dev, void *va, size_t len);
+	void (*mem_unmap)(struct vhost_dev *dev, void *va, size_t len);
+};
+
+/*
+ * What a device is.  Zero means the default, so that a caller names only what
+ * matters.  The structure may grow at its end; its size travels along.
+ */
+struct vhost_dev_params {
+	const char *name;		/* for logs and statistics; default "vhost" */
+	uint64_t features;		/* the device type's feature bits; those of rings and
+					 * transport are the library's (24 to 40) */
+	unsigned int queues;		/* number of virtqueues, 1 to 256; default 1 */
+	unsigned int queue_size_max;	/* entries, 1 to 32768; default 1024 */
+	const void *config;		/* initial config space (little endian), copied */
+	size_t config_len;		/* bytes, at most 256 */
+	size_t req_priv;		/* private bytes in each struct vhost_req */
+	unsigned int flags;		/* VHOST_DEV_* */
+};
+
+/*
+ * Call kick also while a ring is started but disabled (vhost-user, "Ring
+ * states"), for devices which must consume requests without side effects then.
+ * Ask vhost_queue_enabled().  Default: requests wait until the ring is enabled.
+ */
+#define VHOST_DEV_KICK_DISABLED	(1u << 0)
+
+/* Statistics of a queue; all counters since the device was created. */
+struct vhost_queue_stats {
+	uint64_t requests;		/* taken from the ring, less those given back */
+	uint64_t kicks;			/* notifications received */
+	uint64_t signals;		/* interrupts sent */
+	uint64_t suppressed;		/* publications which needed none */
+	uint64_t poll_hits;		/* busy polls which found requests */
+	uint64_t poll_misses;		/* busy polls which found none */
+	uint64_t breaks;		/* times the queue broke */
+};
+
+/* Statistics of a device, since it was created. */
+struct vhost_dev_stats {
+	uint64_t connections;		/* front-ends which came */
+	uint64_t messages;		/* messages received */
+	uint64_t refused;		/* messages answered with an error */
+	uint64_t connection_errors;	/* connections closed because of an error */
+};
+
+/*
+ * Create a device.  ops, params and what params points at are copied.  opaque is
+ * the caller's.  Any thread.  -EINVAL: a value out of range; -ENOMEM.
+ */
+#define vhost_dev_new(dev, ops, params, opaque) \
+	vhost_dev_new_sized(dev, ops, sizeof(struct vhost_dev_ops), \
+			    params, sizeof(struct vhost_dev_params), opaque)
+int vhost_dev_new_sized(struct vhost_dev **dev,
+			const struct vhost_dev_ops *ops, size_t ops_size,
+			const struct vhost_dev_params *params, size_t params_size,
+			void *opaque);
+
+/*
+ * Serve queue i on workers[i % n].  Without this call the control worker serves
+ * all queues.  The workers must outlive the device.  Before listen or attach.
+ */
+int vhost_dev_bind(struct vhost_dev *dev, struct vhost_worker *const *workers, unsigned int n);
+
+/*
+ * Serve front-ends which connect to the listening socket fd, one after the other;
+ * control becomes the device's control worker.  A front-end which comes while
+ * another is connected waits in the socket's backlog.  The device owns fd from
+ * now on, also when this fails.  Control worker.
+ */
+int vhost_dev_listen(struct vhost_dev *dev, struct vhost_worker *control, int fd);
+
+/*
+ * Serve the one front-end at the other end of the connected socket fd.  The device
+ * owns fd from now on, also when this fails.  Control worker.
+ */
+int vhost_dev_attach(struct vhost_dev *dev, struct vhost_worker *control, int fd);
+
+/*
+ * Stop: drain the queues, disconnect, close the sockets.  done(dev, arg) runs on
+ * the control worker when nothing of the device is in use any more; it may free
+ * the device.  Without listen or attach before, it runs at once.  Control worker.
+ */
+void vhost_dev_stop(struct vhost_dev *dev, void (*done)(struct vhost_dev *dev, void *arg),
+		    void *arg);
+
+/* Free a device which has never run, or is stopped. */
+void vhost_dev_free(struct vhost_dev *dev);
+
+/*
+ * Change len bytes at offset off of the config space and tell the front-end (VIRTIO
+ * 2.5, configuration change notification); if it cannot be told now it will
+ * be when the rings start.  -EINVAL: out of range.  Control worker.
+ */
+int vhost_dev_update_config(struct vhost_dev *dev, uint32_t off, const void *buf, uint32_t len);
+
+/* Queue i, or NULL when there is none.  Any thread. */
+struct vhost_queue *vhost_dev_queue(struct vhost_dev *dev, unsigned int i);
+/* What was given to vhost_dev_new().  Any thread. */
+void *vhost_dev_opaque(const struct vhost_dev *dev);
+const char *vhost_dev_name(const struct vhost_dev *dev);
+/* The features which the driver chose, 0 before that.  Control or queue's worker. */
+uint64_t vhost_dev_features(const struct vhost_dev *dev);
+/* Control worker. */
+void vhost_dev_stats(const struct vhost_dev *dev, struct vhost_dev_stats *stats);
+
+/*
+ * Queues.  All on the queue's worker, unless marked.
+ */
+
+/*
+ * Take up to max requests, in the order in which the driver made them
+ * available.  Returns how many were taken.  If that is fewer than max, kick will
+ * be called when there is more.
+ */
+unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, unsigned int max);
+
+/*
+ * Give back the n requests taken last, none of which was pushed; they
+ * will be popped again.
+ */
+void vhost_queue_unpop(struct vhost_queue *q, unsigned int n);
+
+/*
+ * The request is done; it is gone with this call.  The first len bytes of its in
+ * part may have been written; len is what the driver is told (VIRTIO 2.7.8.2) and
+ * must not exceed what was written from the start on without a gap.
+ */
+void vhost_req_push(struct vhost_req *req, size_t len);
+
+/* Publish now what was pushed, instead of at the end of the round. */
+void vhost_queue_flush(struct vhost_queue *q);
+
+/* Call kick again in the next round. */
+void vhost_queue_again(struct vhost_queue *q);
+
+/*
+ * What the driver put into this queue makes no sense: break the queue.  Nothing
+ * more is popped until the driver restarts it, the front-end is told through
+ * the queue's err fd, and the message is logged.  Requests which are
+ * outstanding, the one in question included, are pushed as usual.
+ */
+void vhost_queue_fail(struct vhost_queue *q, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/*
+ * Copy up to n bytes between buf and the request's bytes from offset off on,
+ * wherever the borders of its descriptors are.  Returns the number of bytes
+ * copied, which is smaller than n where the request ends before.
+ */
+size_t vhost_req_read(const struct vhost_req *req, size_t off, void *buf, size_t n);
+size_t vhost_req_write(const struct vhost_req *req, size_t off, const void *buf, size_t n);
+
+/*
+ * The bytes [off, off + n) of one direction as *cnt iovecs.  Valid until the
+ * request is pushed or the next slice of it is taken.  NULL: the range leaves
+ * the request, or there is no memory.  With n == 0, *cnt is 0.
+ */
+const struct iovec *vhost_req_slice(struct vhost_req *req, enum vhost_dir dir, size_t off,
+				    size_t n, unsigned int *cnt);
+
+/* Any thread. */
+unsigned int vhost_queue_index(const struct vhost_queue *q);
+struct vhost_dev *vhost_queue_dev(const struct vhost_queue *q);
+struct vhost_worker *vhost_queue_worker(const struct vhost_queue *q);
+/* The opaque pointer of the device.  Any thread. */
+void *vhost_queue_opaque(const struct vhost_queue *q);
+/* Entries of the ring; 0 when the queue is stopped. */
+unsigned int vhost_queue_size(const struct vhost_queue *q);
+/* Whether the front-end has enabled the ring; false when it is stopped. */
+bool vhost_queue_enabled(const struct vhost_queue *q);
+/* Requests popped and not yet pushed. */
+unsigned int vhost_queue_outstanding(const struct vhost_queue *q);
+void vhost_queue_stats(const struct vhost_queue *q, struct vhost_queue_stats *stats);
+
+/*
+ * Workers
+ */
+
+/*
+ * A piece of work to be run on a worker.  It belongs to the caller, who embeds
+ * it into something of his own; from post until fn is called it belongs to
+ * the worker and must not be posted again.
+ */
+struct vhost_work {
+	void (*fn)(struct vhost_work *work);
+	struct vhost_work *next;	/* the library's */
+};
+
+/*
+ * Something to be looked at while a worker polls busily.  poll says whether it
+ * found something to do, and did it.
+ */
+struct vhost_poller {
+	bool (*poll)(struct vhost_poller *poller);
+	struct vhost_poller *next;	/* the library's */
+};
+
+/*
+ * Create a worker.  With base == NULL it gets an event_base of its own, and a
+ * thread by vhost_worker_start() or vhost_worker_run().  Otherwise it lives in
+ * the caller's base, which the caller dispatches, on the thread which calls
+ * this.  -ENOMEM, or what the kernel said.
+ */
+int vhost_worker_new(struct vhost_worker **w, struct event_base *base);
+
+/* Run the worker on a new thread named name (at most 15 bytes), with all signals blocked. */
+int vhost_worker_start(struct vhost_worker *w, const char *name);
+
+/* Run the worker on this thread until vhost_worker_stop().  0, or a negative errno. */
+int vhost_worker_run(struct vhost_worker *w);
+
+/*
+ * End vhost_worker_run(), or the thread of vhost_worker_start(), and wait for that thread
+ * unless it is this one.  A stop which comes before run ends the run at once.  Any thread.
+ */
+void vhost_worker_stop(struct vhost_worker *w);
+
+/*
+ * Free a worker which does not run, which no device uses any more, and to which nobody
+ * posts: where workers work together, stop all of them before the first is freed.
+ */
+void vhost_worker_free(struct vhost_worker *w);
+
+/* Its event_base: add events of your own to it, on the worker.  Any thread. */
+struct event_base *vhost_worker_base(struct vhost_worker *w);
+
+/* Run work->fn(work) on the worker, in the order of posting.  Any thread. */
+void vhost_worker_post(struct vhost_worker *w, struct vhost_work *work);
+
+/*
+ * Run fn(arg) on the worker and wait until it has returned.  At once when this
+ * is the worker, or when the worker does not run.  Any thread; two workers
+ * must not call each other.
+ */
+void vhost_worker_call(struct vhost_worker *w, void (*fn)(void *arg), void *arg);
+
+/*
+ * Poll rings and pollers for up to usec microseconds after the last finding before
+ * sleeping.  0, the default: do not poll.  Not for workers in a caller's base.  On the worker.
+ */
+void vhost_worker_set_poll(struct vhost_worker *w, unsigned int usec);
+
+/* Add or remove a poller; it belongs to the caller.  On the worker. */
+void vhost_worker_add_poller(struct vhost_worker *w, struct vhost_poller *poller);
+void vhost_worker_del_poller(struct vhost_worker *w, struct vhost_poller *poller);
+
+/*
+ * The rest.  Any thread.
+ */
+
+/* Levels of the log, as syslog has them. */
+enum vhost_log_level {
+	VHOST_LOG_ERR = 3,		/* something of ours failed */
+	VHOST_LOG_WARN = 4,		/* the peer misbehaves */
+	VHOST_LOG_INFO = 6,		/* a connection comes or goes */
+	VHOST_LOG_DEBUG = 7,		/* each message */
+};
+
+/*
+ * Give the log's lines (no newline at the end) to fn, on whichever thread they
+ * arise.  NULL, the default: no log.  Call it before the first device is created.
+ */
+void vhost_set_log(void (*fn)(void *arg, enum vhost_log_level level, const char *line), void *arg);
+
+/* "MAJOR.MINOR.PATCH" of the library in use. */
+const char *vhost_version(void);
+
+/*
+ * A listening Unix stream socket at path with these permissions.  A stale socket
+ * file, one which nobody listens on, is replaced.  Returns the fd; -EADDRINUSE:
+ * somebody listens there; -EEXIST: the path is something else than a socket.
+ */
+int vhost_listen_unix(const char *path, mode_t mode);
+
+/*
+ * Guest memory is shared with the front-end, which can truncate it: a later access
+ * raises SIGBUS.  A program which wants to survive that installs a SIGBUS handler
+ * that calls this function with the fault's address.  True: the address was guest
+ * memory; the memory is replaced by zeroes, its device will disconnect, and the
+ * handler should return.  False: the fault is something else.  Async-signal-safe.
+ */
+bool vhost_mem_fault(const void *addr);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* LIBVHOST_H */

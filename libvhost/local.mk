@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# What all folders share without exporting it.
+noinst_LTLIBRARIES += libvhost/libutil.la
+libvhost_libutil_la_SOURCES = libvhost/iov.c libvhost/iov.h libvhost/util.h
+
+# The library's objects, for it and for the tests of its inside.
+noinst_LTLIBRARIES += libvhost/libcore.la
+libvhost_libcore_la_SOURCES = \
+	libvhost/backend_msg.c libvhost/chain.c libvhost/chain.h libvhost/conn.c \
+	libvhost/dev.c libvhost/internal.h libvhost/listen.c libvhost/log.c libvhost/log.h \
+	libvhost/mem.c libvhost/mem.h libvhost/msg.c libvhost/msg.h libvhost/proto.c \
+	libvhost/proto_mem.c libvhost/proto_vring.c libvhost/queue.c libvhost/queue.h \
+	libvhost/queue_conf.c libvhost/ring.h libvhost/ring_setup.c libvhost/spec.h libvhost/split.c \
+	libvhost/worker.c libvhost/worker.h
+libvhost_libcore_la_LIBADD = libvhost/libutil.la $(EVENT_LIBS)
+
+lib_LTLIBRARIES += libvhost/libvhost.la
+libvhost_libvhost_la_SOURCES =
+libvhost_libvhost_la_LIBADD = libvhost/libcore.la
+libvhost_libvhost_la_DEPENDENCIES = libvhost/libcore.la $(srcdir)/libvhost/libvhost.map
+libvhost_libvhost_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 \
+	-Wl,--version-script=$(srcdir)/libvhost/libvhost.map -Wl,--no-undefined
+
+include_HEADERS += libvhost/libvhost.h
+pkgconfig_DATA = libvhost/libvhost.pc
+EXTRA_DIST += libvhost/libvhost.map

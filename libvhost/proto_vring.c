@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Handlers of ring messages.
+ *
+ * The message table has checked sizes, fds, the ring's index, and whether the
+ * ring may be started.  A handler notes what was said in the ring's struct
+ * vring and applies it; the answer goes out when the queue has taken it.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+/* Apply one ring, then answer. */
+static int vring_pending(struct vhost_dev *dev, unsigned int index)
+{
+	ring_setup_apply(dev, index, 1, proto_finish);
+	return PROTO_PENDING;
+}
+
+int proto_set_vring_num(struct vhost_dev *dev, struct msg *msg)
+{
+	const struct vu_vring_state *s = &msg->payload.state;
+
+	if (!s->num || s->num > dev->queue_size_max || !is_power_of_2(s->num))
+		return -EINVAL;
+	dev->rings[s->index].num = s->num;
+	return 0;
+}
+
+/* While a ring runs only the log may change. */
+static bool vring_same_addr(const struct vu_vring_addr *a, const struct vu_vring_addr *b)
+{
+	return a->desc == b->desc && a->used == b->used && a->avail == b->avail;
+}
+
+int proto_set_vring_addr(struct vhost_dev *dev, struct msg *msg)
+{
+	const struct vu_vring_addr *a = &msg->payload.addr;
+	struct ring_setup *rs = &dev->rings[a->index];
+
+	if (a->flags & ~VU_VRING_ADDR_F_LOG || a->desc % 16 || a->avail % 2 || a->used % 4)
+		return -EINVAL;
+	if (rs->started && !vring_same_addr(a, &rs->addr))
+		return -EBUSY;
+	rs->addr = *a;
+	rs->have_addr = true;
+	return 0;
+}
+
+int proto_set_vring_base(struct vhost_dev *dev, struct msg *msg)
+{
+	const struct vu_vring_state *s = &msg->payload.state;
+
+	if (s->num > UINT16_MAX)
+		return -EINVAL;
+	dev->rings[s->index].base = s->num;
+	return 0;
+}
+
+static void vring_base_known(struct vhost_dev *dev, int result)
+{
+	struct vu_vring_state *s = &dev->conn.in.msg.payload.state;
+
+	s->num = dev->rings[s->index].base;
+	proto_finish(dev, result ? result : PROTO_REPLY);
+}
+
+int proto_get_vring_base(struct vhost_dev *dev, struct msg *msg)
+{
+	uint32_t index = msg->payload.state.index;
+	struct ring_setup *rs = &dev->rings[index];
+
+	rs->started = false;
+	ring_setup_set_fd(rs, &rs->kick_fd, -1);
+	ring_setup_apply(dev, index, 1, vring_base_known);
+	return PROTO_PENDING;
+}
+
+/* Whether epoll can wait for it: not so for files, which could also block us. */
+static bool fd_is_pollable(int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+	bool pollable = ep >= 0 && !epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
+
+	close_fd(&ep);
+	return pollable;
+}
+
+/*
+ * The fd of SET_VRING_KICK, _CALL or _ERR, -1 for none, to *fd.  The table has
+ * checked that there is one if and only if the message says so.
+ */
+static int vring_take_fd(struct msg *msg, int *fd)
+{
+	int flags;
+
+	*fd = -1;
+	if (msg->payload.u64 & VU_VRING_NOFD)
+		return 0;
+	flags = fcntl(msg->fds[0], F_GETFL);
+	if (flags < 0 || !fd_is_pollable(msg->fds[0]) ||
+	    (!(flags & O_NONBLOCK) && fcntl(msg->fds[0], F_SETFL, flags | O_NONBLOCK)))
+		return -EINVAL;
+	*fd = msg_take_fd(msg);
+	return 0;
+}
+
+static void vring_kicked(struct vhost_dev *dev, int result)
+{
+	unsigned int index = dev->conn.in.msg.payload.u64 & VU_VRING_INDEX_MASK;
+
+	if (result < 0)
+		dev->rings[index].started = false;
+	else if (dev->config_changed)
+		backend_config_changed(dev);
+	proto_finish(dev, result);
+}
+
+int proto_set_vring_kick(struct vhost_dev *dev, struct msg *msg)
+{
+	unsigned int index = msg->payload.u64 & VU_VRING_INDEX_MASK;
+	struct ring_setup *rs = &dev->rings[index];
+	int fd, ret;
+
+	if (!rs->num || !rs->have_addr)
+		return -EINVAL;
+	ret = vring_take_fd(msg, &fd);
+	if (ret)
+		return ret;
+	if (fd < 0)
+		return -EOPNOTSUPP;	/* rings without kicks would have to be polled */
+	ring_setup_set_fd(rs, &rs->kick_fd, fd);
+	rs->started = true;
+	ring_setup_apply(dev, index, 1, vring_kicked);
+	return PROTO_PENDING;
+}
+
+int proto_set_vring_call(struct vhost_dev *dev, struct msg *msg)
+{
+	unsigned int index = msg->payload.u64 & VU_VRING_INDEX_MASK;
+	struct ring_setup *rs = &dev->rings[index];
+	int fd, ret = vring_take_fd(msg, &fd);
+
+	if (ret)
+		return ret;
+	ring_setup_set_fd(rs, &rs->call_fd, fd);
+	return vring_pending(dev, index);
+}
+
+int proto_set_vring_err(struct vhost_dev *dev, struct msg *msg)
+{
+	unsigned int index = msg->payload.u64 & VU_VRING_INDEX_MASK;
+	struct ring_setup *rs = &dev->rings[index];
+	int fd, ret = vring_take_fd(msg, &fd);
+
+	if (ret)
+		return ret;
+	ring_setup_set_fd(rs, &rs->err_fd, fd);
+	return vring_pending(dev, index);
+}
+
+int proto_set_vring_enable(struct vhost_dev *dev, struct msg *msg)
+{
+	const struct vu_vring_state *s = &msg->payload.state;
+
+	if (s->num > 1)
+		return -EINVAL;
+	dev->rings[s->index].enabled = s->num;
+	return vring_pending(dev, s->index);
+}

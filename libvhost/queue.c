@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A queue at work: taking requests, giving them back, and when to notify.
+ *
+ * vhost_queue_pop() takes chains into slots; vhost_req_push() only notes the
+ * chain in done[].  queue_end_round() does the rest once per round: it publishes
+ * done[], signals if the driver wants it, and asks for kicks if the device found
+ * the ring empty.  How a queue starts, changes and stops is in queue_conf.c.
+ */
+#include "queue.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "iov.h"
+
+void queue_notify(int fd)
+{
+	const uint64_t one = 1;
+
+	/* A full counter or a dead peer is no concern of ours. */
+	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+bool queue_served(const struct vhost_queue *q)
+{
+	return q->conf.live && !q->broken && !q->stopping &&
+	       (q->conf.enabled || q->params.serve_disabled);
+}
+
+/*
+ * Breaking
+ */
+
+void queue_break(struct vhost_queue *q, const char *why)
+{
+	if (q->broken || !q->conf.live)
+		return;
+	q->broken = true;
+	q->stats.breaks++;
+	queue_log(q, VHOST_LOG_WARN, "broken: %s", why);
+	/* Its kicks have nothing to say any more. */
+	queue_unwatch_kick(q);
+	queue_notify(q->conf.err_fd);
+}
+
+void vhost_queue_fail(struct vhost_queue *q, const char *fmt, ...)
+{
+	char why[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	queue_break(q, why);
+}
+
+/*
+ * Slots
+ */
+
+void queue_drop_hold(struct vhost_queue *q, struct mem_hold *hold)
+{
+	if (hold->reqs || hold == q->hold)
+		return;
+	mem_map_put(hold->map);
+	free(hold);
+}
+
+static struct slot *slot_of(struct vhost_req *req)
+{
+	return container_of(req, struct slot, req);
+}
+
+/* The slot on top of the stack, whose chain was filled just now, becomes a request. */
+static struct vhost_req *queue_open_slot(struct vhost_queue *q)
+{
+	struct slot *s = q->free[--q->free_cnt];
+	const struct chain *c = &s->chain;
+
+	s->req.out = c->iov;
+	s->req.out_cnt = c->out_cnt;
+	s->req.out_len = c->out_len;
+	s->req.in = c->iov + c->out_cnt;
+	s->req.in_cnt = c->in_cnt;
+	s->req.in_len = c->in_len;
+	s->hold = q->hold;
+	s->hold->reqs++;
+	s->busy = true;
+	q->taken[q->take_seq++ & q->taken_mask] = s;
+	q->outstanding++;
+	return &s->req;
+}
+
+static void queue_close_slot(struct vhost_queue *q, struct slot *s)
+{
+	assert(s->busy);
+	s->busy = false;
+	q->outstanding--;
+	s->hold->reqs--;
+	if (unlikely(s->hold != q->hold))
+		queue_drop_hold(q, s->hold);
+	chain_shrink(&s->chain, q->chain_keep);
+	q->free[q->free_cnt++] = s;
+}
+
+/*
+ * Taking
+ */
+
+/* Take one chain, which is there.  NULL: it makes no sense, and the queue is broken now. */
+static struct vhost_req *queue_take(struct vhost_queue *q)
+{
+	struct slot *s = q->free[q->free_cnt - 1];
+	const char *why = q->ring.ops->take(&q->ring, &s->chain, &q->env, &s->elem);
+
+	if (unlikely(why)) {
+		queue_break(q, why);
+		return NULL;
+	}
+	return queue_open_slot(q);
+}
+
+/* How many chains can be taken now, at most max. */
+static unsigned int queue_ready(struct vhost_queue *q, unsigned int max)
+{
+	int ready = q->ring.ops->avail(&q->ring, max);
+
+	if (unlikely(ready < 0)) {
+		queue_break(q, "the driver's index makes no sense");
+		return 0;
+	}
+	return MIN(MIN((unsigned int)ready, max), q->free_cnt);
+}
+
+/* The device has less than it wanted: when shall it be kicked? */
+static void queue_came_short(struct vhost_queue *q)
+{
+	if (!q->quota)
+		worker_again(&q->round);
+	else
+		q->want_kick = true;
+}
+
+unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, unsigned int max)
+{
+	unsigned int ready, n = 0;
+
+	if (unlikely(!queue_served(q)))
+		return 0;
+	ready = queue_ready(q, MIN(max, q->quota));
+	while (n < ready && (reqs[n] = queue_take(q)))
+		n++;
+	q->quota -= n;
+	q->stats.requests += n;
+	if (n && q->armed) {
+		q->ring.ops->disarm(&q->ring);
+		q->armed = false;
+	}
+	if (n < max)
+		queue_came_short(q);
+	worker_touch(&q->round);
+	return n;
+}
+
+void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
+{
+	q->stats.requests -= n;
+	q->quota += n;
+	while (n--) {
+		struct slot *s = q->taken[--q->take_seq & q->taken_mask];
+
+		q->ring.ops->untake(&q->ring, &s->elem);
+		queue_close_slot(q, s);
+	}
+	worker_touch(&q->round);
+}
+
+/*
+ * Giving back
+ */
+
+void vhost_req_push(struct vhost_req *req, size_t len)
+{
+	struct vhost_queue *q = req->queue;
+	struct slot *s = slot_of(req);
+
+	s->elem.len = (uint32_t)MIN(len, req->in_len);
+	q->done[q->done_cnt++] = s->elem;
+	queue_close_slot(q, s);
+	worker_touch(&q->round);
+}
+
+void queue_publish(struct vhost_queue *q)
+{
+	if (!q->done_cnt)
+		return;
+	q->ring.ops->publish(&q->ring, q->done, q->done_cnt);
+	q->done_cnt = 0;
+	if (q->conf.call_fd < 0 || !q->ring.ops->signal_needed(&q->ring)) {
+		q->stats.suppressed++;
+		return;
+	}
+	q->stats.signals++;
+	queue_notify(q->conf.call_fd);
+}
+
+void vhost_queue_flush(struct vhost_queue *q)
+{
+	queue_publish(q);
+}
+
+/*
+ * Rounds
+ */
+
+void vhost_queue_again(struct vhost_queue *q)
+{
+	if (q->conf.live)
+		worker_again(&q->round);
+}
+
+static void queue_kick_device(struct vhost_queue *q)
+{
+	if (queue_served(q))
+		q->params.ops->kick(q);
+}
+
+void queue_kicked(struct vhost_queue *q)
+{
+	q->stats.kicks++;
+	queue_kick_device(q);
+}
+
+/* Ask the driver for kicks; what slipped in before it knew is served in the next round. */
+static void queue_arm(struct vhost_queue *q)
+{
+	if (q->armed || !q->want_kick || !queue_served(q))
+		return;
+	q->armed = true;
+	if (q->ring.ops->arm(&q->ring))
+		worker_again(&q->round);
+}
+
+static void queue_round_again(struct round_member *m)
+{
+	queue_kick_device(container_of(m, struct vhost_queue, round));
+}
+
+static void queue_round_end(struct round_member *m)
+{
+	struct vhost_queue *q = container_of(m, struct vhost_queue, round);
+
+	queue_publish(q);
+	q->quota = QUEUE_QUOTA;
+	if (q->stopping && !q->outstanding)
+		queue_finish_stop(q);
+	else if (!worker_polls(q->worker))
+		queue_arm(q);
+}
+
+static bool queue_round_poll(struct round_member *m)
+{
+	struct vhost_queue *q = container_of(m, struct vhost_queue, round);
+
+	if (!q->want_kick || !queue_served(q))
+		return false;
+	if (!queue_ready(q, 1)) {
+		q->stats.poll_misses++;
+		return false;
+	}
+	q->stats.poll_hits++;
+	queue_kick_device(q);
+	return true;
+}
+
+static void queue_round_rest(struct round_member *m)
+{
+	queue_arm(container_of(m, struct vhost_queue, round));
+}
+
+const struct round_ops queue_round_ops = {
+	.again = queue_round_again,
+	.end = queue_round_end,
+	.poll = queue_round_poll,
+	.rest = queue_round_rest,
+};
+
+/*
+ * Requests
+ */
+
+size_t vhost_req_read(const struct vhost_req *req, size_t off, void *buf, size_t n)
+{
+	return iov_read(req->out, req->out_cnt, off, buf, n);
+}
+
+size_t vhost_req_write(const struct vhost_req *req, size_t off, const void *buf, size_t n)
+{
+	return iov_write(req->in, req->in_cnt, off, buf, n);
+}
+
+/* The elements which hold exactly [off, off + n), when no element is cut; else NULL. */
+static const struct iovec *slice_whole(const struct iovec *iov, unsigned int cnt, size_t off,
+				       size_t n, unsigned int *used)
+{
+	const struct iovec *first;
+
+	for (; cnt && off; cnt--, iov++) {
+		if (off < iov->iov_len)
+			return NULL;
+		off -= iov->iov_len;
+	}
+	for (first = iov; cnt && n; cnt--, iov++) {
+		if (n < iov->iov_len)
+			return NULL;
+		n -= iov->iov_len;
+	}
+	*used = (unsigned int)(iov - first);
+	return n ? NULL : first;
+}
+
+static bool slot_grow_slice(struct slot *s, unsigned int cap)
+{
+	struct iovec *slice;
+
+	if (cap <= s->slice_cap)
+		return true;
+	slice = realloc(s->slice, cap * sizeof(*slice));
+	if (!slice)
+		return false;
+	s->slice = slice;
+	s->slice_cap = cap;
+	return true;
+}
+
+const struct iovec *vhost_req_slice(struct vhost_req *req, enum vhost_dir dir, size_t off,
+				    size_t n, unsigned int *cnt)
+{
+	const struct iovec *iov = dir == VHOST_OUT ? req->out : req->in, *whole;
+	unsigned int iov_cnt = dir == VHOST_OUT ? req->out_cnt : req->in_cnt;
+	size_t len = dir == VHOST_OUT ? req->out_len : req->in_len;
+	struct slot *s = slot_of(req);
+
+	*cnt = 0;
+	if (off > len || n > len - off)
+		return NULL;
+	whole = slice_whole(iov, iov_cnt, off, n, cnt);
+	if (whole)
+		return whole;
+	if (!slot_grow_slice(s, iov_cnt))
+		return NULL;
+	*cnt = iov_slice(s->slice, s->slice_cap, iov, iov_cnt, off, n);
+	return s->slice;
+}
+
+/*
+ * Looking
+ */
+
+unsigned int vhost_queue_index(const struct vhost_queue *q)
+{
+	return q->params.index;
+}
+
+struct vhost_dev *vhost_queue_dev(const struct vhost_queue *q)
+{
+	return q->params.dev;
+}
+
+struct vhost_worker *vhost_queue_worker(const struct vhost_queue *q)
+{
+	return q->worker;
+}
+
+void *vhost_queue_opaque(const struct vhost_queue *q)
+{
+	return vhost_dev_opaque(q->params.dev);
+}
+
+unsigned int vhost_queue_size(const struct vhost_queue *q)
+{
+	return q->conf.live ? q->conf.ring.num : 0;
+}
+
+bool vhost_queue_enabled(const struct vhost_queue *q)
+{
+	return q->conf.live && q->conf.enabled;
+}
+
+unsigned int vhost_queue_outstanding(const struct vhost_queue *q)
+{
+	return q->outstanding;
+}
+
+void vhost_queue_stats(const struct vhost_queue *q, struct vhost_queue_stats *stats)
+{
+	*stats = q->stats;
+}

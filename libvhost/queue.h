@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A queue's private side: its configuration as a value, its slots, its rounds.
+ *
+ * The control worker describes what a queue shall be in a struct queue_conf and hands
+ * it over by queue_change(); the queue takes it between two requests on its own
+ * worker and reports back.  Nothing else of a queue is touched by both.
+ */
+#ifndef VHOST_QUEUE_H
+#define VHOST_QUEUE_H
+
+#include "libvhost.h"
+#include "log.h"
+#include "mem.h"
+#include "ring.h"
+#include "worker.h"
+
+struct event;
+
+/*
+ * What a queue shall be.  The fds belong to the control worker, which keeps those
+ * that the queue knows open until a change without them has been taken.
+ */
+struct queue_conf {
+	bool live;			/* the ring may be touched */
+	bool enabled;			/* the driver may be served */
+	const struct ring_ops *ops;
+	struct ring_conf ring;
+	struct mem_map *map;		/* live only */
+	int kick_fd, call_fd, err_fd;	/* -1: none */
+};
+
+/*
+ * One change of a queue's configuration, on its way to the queue's worker and
+ * back.  At most one per queue is under way.
+ */
+struct queue_change {
+	struct vhost_work work;
+	struct vhost_queue *queue;
+	struct queue_conf next;
+	/* the outcome */
+	int result;			/* negative: not taken; the queue is as before, or not live */
+	uint32_t base;			/* after a stop: where to go on */
+	/* on the control worker, when the queue has taken it */
+	void (*done)(struct queue_change *change);
+};
+
+/* A map which requests still need; a queue has one for the current map and each older one. */
+struct mem_hold {
+	struct mem_map *map;
+	unsigned int reqs;		/* requests which were taken under it */
+};
+
+/* A request with what the library keeps about it.  The device's bytes follow. */
+struct slot {
+	struct vhost_req req;
+	struct ring_elem elem;
+	bool busy;			/* popped and not pushed */
+	struct mem_hold *hold;
+	struct iovec *slice;		/* room for vhost_req_slice() */
+	unsigned int slice_cap;		/* elements */
+	struct chain chain;
+};
+
+/* What a queue is, for good. */
+struct queue_params {
+	struct vhost_dev *dev;
+	const struct vhost_dev_ops *ops;
+	const char *name;		/* the device's, for the log */
+	struct log_limit *log_limit;
+	unsigned int index;
+	size_t req_priv;		/* bytes */
+	bool serve_disabled;		/* VHOST_DEV_KICK_DISABLED */
+};
+
+struct vhost_queue {
+	/* constant while the device is attached */
+	struct queue_params params;
+	struct vhost_worker *worker, *control;
+	struct queue_change change;
+
+	/* the worker's */
+	struct round_member round;
+	struct queue_conf conf;		/* in effect */
+	struct ring ring;
+	struct chain_env env;
+	struct mem_hold *hold;		/* of conf.map; NULL when not live */
+	struct event *kick_ev;
+	bool kick_fifo;			/* kick_fd is a pipe, which must be emptied */
+	bool broken;			/* until the next start */
+	bool stopping;			/* a change waits for outstanding to become 0 */
+	bool want_kick;			/* a pop ended short: the device waits for more */
+	bool armed;			/* the driver knows that we want kicks */
+	uint8_t *slots;			/* conf.ring.num times slot_size bytes */
+	size_t slot_size;		/* bytes */
+	unsigned int chain_keep;	/* elements which a free slot's chain may keep */
+	struct slot **free;		/* a stack, hot ones on top */
+	unsigned int free_cnt;
+	struct slot **taken;		/* the latest pops, at take_seq & taken_mask */
+	unsigned int take_seq, taken_mask;
+	struct ring_elem *done;		/* pushed and not published */
+	unsigned int done_cnt;
+	unsigned int outstanding;	/* popped and not pushed */
+	unsigned int quota;		/* requests which may still be taken in this round */
+	struct vhost_queue_stats stats;
+};
+
+void queue_init(struct vhost_queue *q, const struct queue_params *params);
+
+/* Control worker: take q->change.next, and call done when that has happened. */
+void queue_change(struct vhost_queue *q, void (*done)(struct queue_change *change));
+
+/*
+ * Between queue.c, which serves requests, and queue_conf.c, which starts, changes and
+ * stops a queue.  All on the queue's worker.
+ */
+
+/* Requests of one queue in one round, so that others get their turn. */
+#define QUEUE_QUOTA 256
+
+extern const struct round_ops queue_round_ops;
+
+/* Whether the device may be served now. */
+bool queue_served(const struct vhost_queue *q);
+/* Publish what was pushed, and signal. */
+void queue_publish(struct vhost_queue *q);
+/* Add 1 to an eventfd of the peer's, if there is one. */
+void queue_notify(int fd);
+void queue_break(struct vhost_queue *q, const char *why);
+/* The driver's notification. */
+void queue_kicked(struct vhost_queue *q);
+/* Give a hold back when no request needs it and it is not the current one. */
+void queue_drop_hold(struct vhost_queue *q, struct mem_hold *hold);
+
+void queue_unwatch_kick(struct vhost_queue *q);
+/* The last request of a stopping queue has been published. */
+void queue_finish_stop(struct vhost_queue *q);
+
+#define queue_log(q, level, fmt, ...) \
+	log_line((q)->params.log_limit, level, (q)->params.name, "queue %u: " fmt, \
+		 (q)->params.index, ##__VA_ARGS__)
+
+#endif /* VHOST_QUEUE_H */

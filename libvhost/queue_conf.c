@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A queue's configuration: going live, changing while live, and stopping.
+ *
+ * A change is taken between two requests.  A stop is taken in two steps: the
+ * device begins nothing new, and when its last request has come back and is
+ * published, the round's end finishes the stop and reports.
+ */
+#include "queue.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* All slots of a queue keep about this many iovec elements for longer chains. */
+#define QUEUE_CHAIN_ROOM (256 * 1024)
+
+/* A request's private bytes are aligned as malloc() would. */
+#define SLOT_ALIGN 64
+
+/*
+ * Kicks.  The eventfd is never read: its event is edge-triggered, and each write is an
+ * edge.  That saves a system call for each kick.  A pipe would fill up, and is emptied.
+ */
+
+static void queue_empty_fifo(int fd)
+{
+	char buf[256];
+	struct iovec iov = { buf, sizeof(buf) };
+
+	/* O_NONBLOCK is shared with the front-end, which could take it away meanwhile. */
+	while (preadv2(fd, &iov, 1, -1, RWF_NOWAIT) == (ssize_t)sizeof(buf))
+		;
+}
+
+static void queue_kick_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct vhost_queue *q = arg;
+
+	(void)what;
+	if (q->kick_fifo)
+		queue_empty_fifo(fd);
+	queue_kicked(q);
+}
+
+void queue_unwatch_kick(struct vhost_queue *q)
+{
+	if (q->kick_ev)
+		event_free(q->kick_ev);
+	q->kick_ev = NULL;
+}
+
+static int queue_watch_kick(struct vhost_queue *q, int fd)
+{
+	struct stat st;
+
+	queue_unwatch_kick(q);
+	if (fd < 0 || q->broken)
+		return 0;
+	q->kick_fifo = !fstat(fd, &st) && S_ISFIFO(st.st_mode);
+	q->kick_ev = event_new(vhost_worker_base(q->worker), fd, EV_READ | EV_PERSIST | EV_ET,
+			       queue_kick_event, q);
+	if (!q->kick_ev || event_add(q->kick_ev, NULL)) {
+		queue_unwatch_kick(q);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/*
+ * Memory for requests
+ */
+
+static struct slot *queue_slot(struct vhost_queue *q, unsigned int i)
+{
+	return (struct slot *)(q->slots + i * q->slot_size);
+}
+
+static void queue_free_slots(struct vhost_queue *q)
+{
+	unsigned int i;
+
+	for (i = 0; q->slots && i < q->free_cnt; i++) {
+		chain_free(&q->free[i]->chain);
+		free(q->free[i]->slice);
+	}
+	free(q->slots);
+	free(q->free);
+	free(q->taken);
+	free(q->done);
+	q->slots = NULL;
+	q->free = q->taken = NULL;
+	q->done = NULL;
+	q->free_cnt = 0;
+}
+
+static void queue_init_slot(struct vhost_queue *q, struct slot *s)
+{
+	s->req.queue = q;
+	s->req.priv = (uint8_t *)s + ALIGN_UP(sizeof(*s), SLOT_ALIGN);
+	chain_init(&s->chain);
+}
+
+static unsigned int next_power_of_2(unsigned int n)
+{
+	return n <= 1 ? 1 : 1u << (32 - __builtin_clz(n - 1));
+}
+
+static int queue_alloc_slots(struct vhost_queue *q, unsigned int num)
+{
+	unsigned int i;
+
+	q->slot_size = ALIGN_UP(ALIGN_UP(sizeof(struct slot), SLOT_ALIGN) + q->params.req_priv,
+				SLOT_ALIGN);
+	q->taken_mask = next_power_of_2(num) - 1;
+	q->slots = aligned_alloc(SLOT_ALIGN, num * q->slot_size);
+	q->free = calloc(num, sizeof(q->free[0]));
+	q->taken = calloc(q->taken_mask + 1, sizeof(q->taken[0]));
+	q->done = calloc(num, sizeof(q->done[0]));
+	if (!q->slots || !q->free || !q->taken || !q->done) {
+		queue_free_slots(q);
+		return -ENOMEM;
+	}
+	memset(q->slots, 0, num * q->slot_size);
+	for (i = 0; i < num; i++) {
+		queue_init_slot(q, queue_slot(q, i));
+		/* The first slot lies on top. */
+		q->free[num - 1 - i] = queue_slot(q, i);
+	}
+	q->free_cnt = num;
+	q->chain_keep = MAX(QUEUE_CHAIN_ROOM / num, 32u);
+	return 0;
+}
+
+/*
+ * Memory of the guest
+ */
+
+static int queue_use_map(struct vhost_queue *q, struct mem_map *map)
+{
+	struct mem_hold *old = q->hold, *hold = calloc(1, sizeof(*hold));
+
+	if (!hold)
+		return -ENOMEM;
+	mem_map_get(map);
+	hold->map = map;
+	q->hold = hold;
+	q->env.map = map;
+	q->env.hit = 0;
+	if (old)
+		queue_drop_hold(q, old);
+	return 0;
+}
+
+static void queue_leave_map(struct vhost_queue *q)
+{
+	struct mem_hold *old = q->hold;
+
+	q->hold = NULL;
+	q->env.map = NULL;
+	queue_drop_hold(q, old);
+}
+
+/*
+ * Start
+ */
+
+static void queue_start_ring(struct vhost_queue *q)
+{
+	const char *why;
+
+	q->ring = (struct ring){ .ops = q->conf.ops, .conf = q->conf.ring };
+	q->env.direct_max = q->conf.ring.num;
+	q->env.indirect = q->conf.ring.indirect;
+	why = q->ring.ops->start(&q->ring);
+	if (why)
+		queue_break(q, why);
+}
+
+static int queue_call_start(struct vhost_queue *q)
+{
+	return q->params.ops->queue_start ? q->params.ops->queue_start(q) : 0;
+}
+
+static void queue_end_life(struct vhost_queue *q, const struct queue_conf *next)
+{
+	queue_unwatch_kick(q);
+	worker_leave(&q->round);
+	queue_leave_map(q);
+	queue_free_slots(q);
+	q->conf = *next;
+	q->conf.live = false;
+	q->stopping = q->want_kick = q->armed = false;
+}
+
+static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
+{
+	int ret = queue_alloc_slots(q, next->ring.num);
+
+	if (ret)
+		return ret;
+	ret = queue_use_map(q, next->map);
+	if (ret) {
+		queue_free_slots(q);
+		return ret;
+	}
+	q->conf = *next;
+	q->broken = false;
+	q->quota = QUEUE_QUOTA;
+	worker_join(q->worker, &q->round);
+	queue_start_ring(q);
+	ret = queue_watch_kick(q, next->kick_fd);
+	if (!ret)
+		ret = queue_call_start(q);
+	if (ret) {
+		queue_end_life(q, next);
+		return ret;
+	}
+	/* What the driver made available before does not come with a kick. */
+	worker_again(&q->round);
+	return 0;
+}
+
+/*
+ * Change while live
+ */
+
+/* The ring's pointers move with the map; its positions stay. */
+static int queue_move(struct vhost_queue *q, const struct queue_conf *next)
+{
+	int ret;
+
+	if (next->map == q->conf.map)
+		return 0;
+	queue_publish(q);
+	ret = queue_use_map(q, next->map);
+	if (ret)
+		return ret;
+	q->ring.conf.desc = next->ring.desc;
+	q->ring.conf.driver = next->ring.driver;
+	q->ring.conf.device = next->ring.device;
+	return 0;
+}
+
+static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
+{
+	bool new_call = next->call_fd != q->conf.call_fd;
+	bool new_err = next->err_fd != q->conf.err_fd;
+	bool was_served = queue_served(q);
+	int ret = queue_move(q, next);
+
+	if (!ret && next->kick_fd != q->conf.kick_fd) {
+		ret = queue_watch_kick(q, next->kick_fd);
+		was_served = false;
+	}
+	if (ret)
+		return ret;
+	q->conf = *next;
+	/* What the previous fd was told may have been lost on it. */
+	if (new_call)
+		queue_notify(q->conf.call_fd);
+	if (new_err && q->broken)
+		queue_notify(q->conf.err_fd);
+	if (queue_served(q) && !was_served)
+		worker_again(&q->round);
+	return 0;
+}
+
+/*
+ * Stop
+ */
+
+static void queue_report(struct vhost_queue *q, int result);
+
+static void queue_begin_stop(struct vhost_queue *q)
+{
+	q->stopping = true;
+	queue_unwatch_kick(q);
+	if (q->params.ops->queue_stop)
+		q->params.ops->queue_stop(q);
+	worker_touch(&q->round);
+}
+
+void queue_finish_stop(struct vhost_queue *q)
+{
+	q->change.base = q->ring.ops->base(&q->ring);
+	queue_end_life(q, &q->change.next);
+	queue_report(q, 0);
+}
+
+/*
+ * The way of a change
+ */
+
+static void queue_reported(struct vhost_work *work)
+{
+	struct queue_change *change = container_of(work, struct queue_change, work);
+
+	change->done(change);
+}
+
+static void queue_report(struct vhost_queue *q, int result)
+{
+	q->change.result = result;
+	if (q->worker == q->control) {
+		q->change.done(&q->change);
+		return;
+	}
+	q->change.work.fn = queue_reported;
+	vhost_worker_post(q->control, &q->change.work);
+}
+
+static void queue_apply(struct vhost_work *work)
+{
+	struct queue_change *change = container_of(work, struct queue_change, work);
+	struct vhost_queue *q = change->queue;
+	int result = 0;
+
+	if (q->conf.live && !change->next.live) {
+		queue_begin_stop(q);
+		return;
+	}
+	if (!change->next.live)
+		q->conf = change->next;
+	else if (!q->conf.live)
+		result = queue_start(q, &change->next);
+	else
+		result = queue_update(q, &change->next);
+	queue_report(q, result);
+}
+
+void queue_change(struct vhost_queue *q, void (*done)(struct queue_change *change))
+{
+	q->change.done = done;
+	if (q->worker == q->control) {
+		queue_apply(&q->change.work);
+		return;
+	}
+	q->change.work.fn = queue_apply;
+	vhost_worker_post(q->worker, &q->change.work);
+}
+
+void queue_init(struct vhost_queue *q, const struct queue_params *params)
+{
+	*q = (struct vhost_queue){
+		.params = *params,
+		.round.ops = &queue_round_ops,
+		.change.queue = q,
+		.conf = { .kick_fd = -1, .call_fd = -1, .err_fd = -1 },
+	};
+}

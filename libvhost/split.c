@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The split virtqueue (VIRTIO 2.7).
+ *
+ * Positions are free-running 16-bit indices.  The used index lives in guest
+ * memory only: it is read when the ring starts, since the driver may have been
+ * reset meanwhile, and kept here afterwards.
+ */
+#include "ring.h"
+
+static inline struct vring_avail *split_avail_ring(const struct ring *r)
+{
+	return r->conf.driver;
+}
+
+static inline struct vring_used *split_used_ring(const struct ring *r)
+{
+	return r->conf.device;
+}
+
+/* The word behind the available ring: the driver wants a signal when used passes it. */
+static inline uint16_t *split_used_event(const struct ring *r)
+{
+	return &split_avail_ring(r)->ring[r->conf.num];
+}
+
+/* The word behind the used ring: we want a kick when the driver's index passes it. */
+static inline uint16_t *split_avail_event(const struct ring *r)
+{
+	return (uint16_t *)&split_used_ring(r)->ring[r->conf.num];
+}
+
+static const char *split_start(struct ring *r)
+{
+	r->used = ring_load(&split_used_ring(r)->idx);
+	r->next = r->seen = (uint16_t)r->conf.base;
+	r->signal_known = r->stale = false;
+	/* With event indices the flags are not used and must be 0 (VIRTIO 2.7.10.1). */
+	ring_store(&split_used_ring(r)->flags, 0);
+	if ((uint16_t)(r->next - r->used) > r->conf.num)
+		return "its used index does not fit its base";
+	return NULL;
+}
+
+static int split_avail(struct ring *r, unsigned int want)
+{
+	uint16_t ready = r->seen - r->next;
+
+	if (ready >= want)
+		return ready;
+	/* Pairs with the driver's barrier between its descriptors and idx. */
+	r->seen = ring_load_acquire(&split_avail_ring(r)->idx);
+	/* What the driver has not got back bounds how far it can be. */
+	if (unlikely((uint16_t)(r->seen - r->used) > r->conf.num ||
+		     (uint16_t)(r->seen - r->next) > r->conf.num))
+		return -1;
+	return (uint16_t)(r->seen - r->next);
+}
+
+static const char *split_take(struct ring *r, struct chain *c, struct chain_env *env,
+			      struct ring_elem *elem)
+{
+	const struct vring_desc *table = r->conf.desc;
+	unsigned int mask = r->conf.num - 1;
+	uint16_t head = ring_load(&split_avail_ring(r)->ring[r->next & mask]);
+	struct chain_desc d = { .next = head, .flags = VRING_DESC_F_NEXT };
+	const char *why;
+
+	chain_begin(c);
+	while (d.flags & VRING_DESC_F_NEXT) {
+		if (unlikely(d.next >= r->conf.num))
+			return "a descriptor index beyond the ring";
+		d = chain_read_desc(&table[d.next]);
+		why = chain_add(c, env, &d);
+		if (unlikely(why))
+			return why;
+	}
+	r->next++;
+	*elem = (struct ring_elem){ .id = head, .descs = (uint16_t)c->descs };
+	return NULL;
+}
+
+static void split_untake(struct ring *r, const struct ring_elem *elem)
+{
+	(void)elem;
+	r->next--;
+}
+
+static void split_publish(struct ring *r, const struct ring_elem *elems, unsigned int n)
+{
+	struct vring_used *used = split_used_ring(r);
+	unsigned int mask = r->conf.num - 1, i;
+
+	for (i = 0; i < n; i++) {
+		struct vring_used_elem *e = &used->ring[(uint16_t)(r->used + i) & mask];
+
+		__atomic_store_n(&e->id, htole32(elems[i].id), __ATOMIC_RELAXED);
+		__atomic_store_n(&e->len, htole32(elems[i].len), __ATOMIC_RELAXED);
+	}
+	r->used += (uint16_t)n;
+	/* Pairs with the driver's barrier between idx and what it reads then. */
+	ring_store_release(&used->idx, r->used);
+	r->stale = true;
+}
+
+static bool split_signal_needed(struct ring *r)
+{
+	uint16_t old = r->signalled, event;
+	bool known = r->signal_known;
+
+	if (!r->stale)
+		return false;
+	r->signalled = r->used;
+	r->signal_known = true;
+	r->stale = false;
+	/* idx before flags or used_event; pairs with the driver, which writes its wish and then
+	 * looks at idx again. */
+	ring_full_barrier();
+	if (!r->conf.event_idx)
+		return !(ring_load(&split_avail_ring(r)->flags) & VRING_AVAIL_F_NO_INTERRUPT);
+	event = ring_load(split_used_event(r));
+	return !known || vring_need_event(event, r->used, old);
+}
+
+static bool split_arm(struct ring *r)
+{
+	if (r->conf.event_idx)
+		ring_store(split_avail_event(r), r->next);
+	else
+		ring_store(&split_used_ring(r)->flags, 0);
+	/* Our wish before another look at idx; pairs with the driver, which writes idx and then
+	 * reads our wish. */
+	ring_full_barrier();
+	return ring_load(&split_avail_ring(r)->idx) != r->next;
+}
+
+static void split_disarm(struct ring *r)
+{
+	/* A stale avail_event is as good as none. */
+	if (!r->conf.event_idx)
+		ring_store(&split_used_ring(r)->flags, VRING_USED_F_NO_NOTIFY);
+}
+
+static uint32_t split_base(const struct ring *r)
+{
+	return r->next;
+}
+
+const struct ring_ops split_ops = {
+	.start = split_start,
+	.avail = split_avail,
+	.take = split_take,
+	.untake = split_untake,
+	.publish = split_publish,
+	.signal_needed = split_signal_needed,
+	.arm = split_arm,
+	.disarm = split_disarm,
+	.base = split_base,
+};

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the rest of the library asks of a worker: rounds and their members. */
+#ifndef VHOST_WORKER_H
+#define VHOST_WORKER_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "libvhost.h"
+
+struct round_member;
+
+struct round_ops {
+	/* It asked, in an earlier round, to be called again. */
+	void (*again)(struct round_member *m);
+	/* The end of a round in which it was touched. */
+	void (*end)(struct round_member *m);
+	/* The worker polls: look for work and do it; whether there was some. */
+	bool (*poll)(struct round_member *m);
+	/* The worker stops polling: ask for notifications from now on. */
+	void (*rest)(struct round_member *m);
+};
+
+/* Somebody who takes part in the rounds of one worker; touched only there. */
+struct round_member {
+	const struct round_ops *ops;
+	struct vhost_worker *worker;
+	bool joined, touched, again;
+	LIST_ENTRY(round_member) member_entry, touched_entry, again_entry;
+};
+
+void worker_join(struct vhost_worker *w, struct round_member *m);
+void worker_leave(struct round_member *m);
+
+/* Call ops->end at the end of this round. */
+void worker_touch(struct round_member *m);
+/* Call ops->again in the next round. */
+void worker_again(struct round_member *m);
+
+/* Whether the worker polls at the moment, so that notifications are not wanted. */
+bool worker_polls(const struct vhost_worker *w);
+
+#endif /* VHOST_WORKER_H */
