@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The life of a daemon, from the command line to the exit status.
+ *
+ * daemon_serve() is the sequence.  The main thread is the control worker; with --threads
+ * others serve the queues.  The end begins with daemon_stop(), in the loop, because of
+ * a signal or of a connection which was the only one; it removes the socket, so that nobody
+ * comes any more, and stops the device, which drains.  When that is done the loop ends, and
+ * what was made is taken apart in reverse order, as after a start which failed.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "util.h"
+
+#define THREADS_MAX 64
+
+struct daemon_run {
+	const struct daemon *daemon;
+	struct daemon_conf conf;
+	void *own;			/* daemon->own_size bytes */
+	struct daemon_sock sock;
+	struct vhost_worker *control;
+	struct vhost_worker *workers[THREADS_MAX];
+	unsigned int num_workers;
+	struct event *signals;
+	struct vhost_dev *dev;
+	bool stopping;
+	struct vhost_work stop_work;	/* posted at most once: at the end of the connection */
+};
+
+enum { LEVEL_ERROR, LEVEL_WARNING, LEVEL_INFO, LEVEL_DEBUG };
+
+static const char *const log_levels[] = {
+	[LEVEL_ERROR] = "error", [LEVEL_WARNING] = "warning", [LEVEL_INFO] = "info",
+	[LEVEL_DEBUG] = "debug", NULL
+};
+
+static const enum vhost_log_level log_level_of[] = {
+	[LEVEL_ERROR] = VHOST_LOG_ERR, [LEVEL_WARNING] = VHOST_LOG_WARN,
+	[LEVEL_INFO] = VHOST_LOG_INFO, [LEVEL_DEBUG] = VHOST_LOG_DEBUG,
+};
+
+#define FIELD(field) .offset = offsetof(struct daemon_conf, field)
+
+static const struct option_def common_options[] = {
+	{ "socket-path", OPTION_TEXT, FIELD(socket_path), .arg = "PATH",
+	  .help = "listen on a Unix socket at PATH" },
+	{ "fd", OPTION_NUMBER, FIELD(fd), .arg = "N", .max = INT32_MAX,
+	  .help = "serve the listening or connected socket which is file descriptor N" },
+	{ "num-queues", OPTION_NUMBER, FIELD(num_queues), .arg = "N", .min = 1, .max = 256,
+	  .help = "number of request queues, 1 to 256 (default 16)" },
+	{ "queue-size", OPTION_NUMBER, FIELD(queue_size), .arg = "N", .min = 1, .max = 32768,
+	  .help = "longest ring which a front-end may set up (default 1024)" },
+	{ "threads", OPTION_NUMBER, FIELD(threads), .arg = "N", .max = THREADS_MAX,
+	  .help = "threads which serve the queues (default 0: the main thread does)" },
+	{ "poll-us", OPTION_NUMBER, FIELD(poll_us), .arg = "N", .max = 1000000,
+	  .help = "poll busily for N microseconds before sleeping (default 0)" },
+	{ "log-level", OPTION_CHOICE, FIELD(log_level), .choices = log_levels,
+	  .help = "what to say on stderr (default info)" },
+	{ "print-capabilities", OPTION_ACTION,
+	  .help = "print the capabilities as JSON, and exit" },
+	{ "help", OPTION_ACTION, .help = "print this help, and exit" },
+	{ "version", OPTION_ACTION, .help = "print the version, and exit" },
+	{ 0 }
+};
+
+#undef FIELD
+
+const struct daemon_conf *daemon_conf(const struct daemon_run *run)
+{
+	return &run->conf;
+}
+
+void *daemon_own(const struct daemon_run *run)
+{
+	return run->own;
+}
+
+/*
+ * Options
+ */
+
+static void print_capabilities(const struct daemon *d)
+{
+	unsigned int i;
+
+	printf("{\"type\":\"%s\",\"features\":[", d->type);
+	for (i = 0; d->features[i]; i++)
+		printf("%s\"%s\"", i ? "," : "", d->features[i]);
+	printf("]}\n");
+}
+
+static void print_help(const struct daemon *d)
+{
+	printf("usage: %s OPTION...\n\n%s\n\n", d->name, d->summary);
+	options_help(d->options, stdout);
+	printf("\n");
+	options_help(common_options, stdout);
+	printf("\nSee %s(1).\n", d->name);
+}
+
+static void print_version(const struct daemon *d)
+{
+	printf("%s %s\n", d->name, PACKAGE_VERSION);
+}
+
+/* Options which only print something: they win against all others, sensible or not. */
+static const struct {
+	const char *name;
+	void (*print)(const struct daemon *d);
+} actions[] = {
+	{ "print-capabilities", print_capabilities },
+	{ "help", print_help },
+	{ "version", print_version },
+};
+
+/* Whether there was such an option; it has set the exit status. */
+static bool daemon_act(const struct daemon *d, int argc, char **argv, int *status)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(actions); i++) {
+		if (!options_asked(argc, argv, actions[i].name))
+			continue;
+		actions[i].print(d);
+		*status = DAEMON_OK;
+		if (fflush(stdout)) {
+			daemon_err("--%s: %s", actions[i].name, strerror(errno));
+			*status = DAEMON_FAILED;
+		}
+		return true;
+	}
+	return false;
+}
+
+static int daemon_check(struct daemon_run *run)
+{
+	const struct daemon_conf *conf = &run->conf;
+
+	if (conf->socket_path && conf->fd >= 0) {
+		daemon_err("--socket-path, --fd: only one of them can be given");
+		return -EINVAL;
+	}
+	if (!conf->socket_path && conf->fd < 0) {
+		daemon_err("--socket-path or --fd: one of them is required");
+		return -EINVAL;
+	}
+	if (conf->threads > conf->num_queues) {
+		daemon_err("--threads=%u: more than queues, of which there are --num-queues=%u",
+			   conf->threads, conf->num_queues);
+		return -EINVAL;
+	}
+	return run->daemon->check(run);
+}
+
+static int daemon_configure(struct daemon_run *run, int argc, char **argv)
+{
+	struct option_table tables[] = {
+		{ .defs = run->daemon->options, .values = run->own },
+		{ .defs = common_options, .values = &run->conf },
+	};
+	int ret = options_parse(tables, ARRAY_SIZE(tables), argc, argv);
+
+	if (!ret)
+		ret = daemon_check(run);
+	if (!ret)
+		daemon_log_set_level(log_level_of[run->conf.log_level]);
+	return ret;
+}
+
+/*
+ * Workers
+ */
+
+static int daemon_start_worker(struct daemon_run *run, unsigned int i)
+{
+	struct vhost_worker *w;
+	char name[24];
+	int ret = vhost_worker_new(&w, NULL);
+
+	if (ret)
+		return ret;
+	snprintf(name, sizeof(name), "queues-%u", i);
+	vhost_worker_set_poll(w, run->conf.poll_us);
+	ret = vhost_worker_start(w, name);
+	if (ret) {
+		vhost_worker_free(w);
+		return ret;
+	}
+	run->workers[run->num_workers++] = w;
+	return 0;
+}
+
+static int daemon_start_workers(struct daemon_run *run)
+{
+	unsigned int i;
+	int ret = 0;
+
+	if (!run->conf.threads)
+		vhost_worker_set_poll(run->control, run->conf.poll_us);
+	for (i = 0; !ret && i < run->conf.threads; i++)
+		ret = daemon_start_worker(run, i);
+	if (ret)
+		daemon_err("--threads=%u: %s", run->conf.threads, strerror(-ret));
+	return ret;
+}
+
+static void daemon_end_workers(struct daemon_run *run)
+{
+	while (run->num_workers) {
+		struct vhost_worker *w = run->workers[--run->num_workers];
+
+		vhost_worker_stop(w);
+		vhost_worker_free(w);
+	}
+}
+
+/*
+ * The loop
+ */
+
+static void daemon_stopped(struct vhost_dev *dev, void *arg)
+{
+	struct daemon_run *run = arg;
+
+	(void)dev;
+	vhost_worker_stop(run->control);
+}
+
+static void daemon_stop(void *arg)
+{
+	struct daemon_run *run = arg;
+
+	if (run->stopping)
+		return;
+	run->stopping = true;
+	daemon_sock_remove(&run->sock);
+	vhost_dev_stop(run->dev, daemon_stopped, run);
+}
+
+static void daemon_stop_posted(struct vhost_work *work)
+{
+	daemon_stop(container_of(work, struct daemon_run, stop_work));
+}
+
+void daemon_connection(struct daemon_run *run, bool up)
+{
+	if (up || run->sock.listening || run->stopping)
+		return;
+	/* The device is in the middle of taking leave from this connection. */
+	run->stop_work.fn = daemon_stop_posted;
+	vhost_worker_post(run->control, &run->stop_work);
+}
+
+static int daemon_attach(struct daemon_run *run)
+{
+	int fd = run->sock.fd, ret;
+
+	if (run->num_workers)
+		vhost_dev_bind(run->dev, run->workers, run->num_workers);
+	run->sock.fd = -1;	/* from now on the device's */
+	ret = run->sock.listening ? vhost_dev_listen(run->dev, run->control, fd) :
+				    vhost_dev_attach(run->dev, run->control, fd);
+	if (ret)
+		daemon_err("cannot serve the socket: %s", strerror(-ret));
+	return ret;
+}
+
+static int daemon_loop(struct daemon_run *run)
+{
+	int ret = daemon_signals_watch(&run->signals, vhost_worker_base(run->control),
+				       daemon_stop, run);
+
+	if (ret) {
+		daemon_err("cannot wait for signals: %s", strerror(-ret));
+		return ret;
+	}
+	ret = daemon_attach(run);
+	if (!ret)
+		vhost_worker_run(run->control);
+	daemon_signals_unwatch(run->signals);
+	return ret;
+}
+
+/*
+ * The sequence
+ */
+
+static int daemon_serve(struct daemon_run *run)
+{
+	const struct daemon *d = run->daemon;
+	bool served = false;
+	int ret = vhost_worker_new(&run->control, NULL);
+
+	if (ret) {
+		daemon_err("cannot make an event loop: %s", strerror(-ret));
+		return ret;
+	}
+	ret = d->open(run);
+	if (ret)
+		goto free_control;
+	ret = daemon_sock_listen(&run->sock, &run->conf);
+	if (ret)
+		goto close_own;
+	ret = daemon_start_workers(run);
+	if (ret)
+		goto end_workers;
+	ret = d->create(run, &run->dev);
+	if (ret)
+		goto end_workers;
+	ret = daemon_loop(run);
+	served = !ret;
+	d->destroy(run);
+end_workers:
+	daemon_end_workers(run);
+	daemon_sock_remove(&run->sock);
+close_own:
+	d->close(run, served);
+free_control:
+	vhost_worker_free(run->control);
+	return ret;
+}
+
+/* What is opened later must not become stdin, stdout or stderr: somebody would write to it. */
+static void daemon_open_std_fds(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+int daemon_main(const struct daemon *d, int argc, char **argv)
+{
+	struct daemon_run run = {
+		.daemon = d,
+		.conf = { .fd = -1, .num_queues = 16, .log_level = LEVEL_INFO },
+		.sock = DAEMON_SOCK_NONE,
+	};
+	int status = DAEMON_USAGE;
+
+	daemon_open_std_fds();
+	daemon_log_open(d->name);
+	if (daemon_act(d, argc, argv, &status))
+		return status;
+	run.own = calloc(1, d->own_size);
+	if (!run.own) {
+		daemon_err("%s", strerror(ENOMEM));
+		return DAEMON_FAILED;
+	}
+	if (!daemon_configure(&run, argc, argv)) {
+		daemon_signals_init();
+		status = DAEMON_FAILED;
+		if (!daemon_sock_adopt(&run.sock, &run.conf) && !daemon_serve(&run))
+			status = DAEMON_OK;
+		close_fd(&run.sock.fd);
+	}
+	free(run.own);
+	return status;
+}

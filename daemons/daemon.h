@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Scaffolding of a daemon which serves one vhost-user device.
+ *
+ * A daemon's main.c describes its device in a struct daemon; daemon_main() does
+ * all the rest in one sequence: options, signals, the device's backing store, socket,
+ * workers, the loop, drain, end.  What every daemon has in common to configure is
+ * struct daemon_conf; the device's own options come from its own table.
+ */
+#ifndef DAEMONS_DAEMON_H
+#define DAEMONS_DAEMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "libvhost.h"
+#include "options.h"
+
+/* The common options. */
+struct daemon_conf {
+	const char *socket_path;	/* NULL: not given */
+	int fd;				/* -1: not given */
+	unsigned int num_queues;
+	unsigned int queue_size;	/* entries; 0: not given */
+	unsigned int threads;		/* queue workers; 0: the control worker serves the queues */
+	unsigned int poll_us;
+	unsigned int log_level;		/* place in the option's choices */
+};
+
+/* Exit statuses. */
+enum { DAEMON_OK = 0, DAEMON_FAILED = 1, DAEMON_USAGE = 2 };
+
+struct daemon_run;
+
+/*
+ * What a daemon is.  The functions run on the main thread, in the order in which they
+ * stand here; those which can fail return a negative errno after daemon_err() has said
+ * why.
+ */
+struct daemon {
+	const char *name;		/* of the program */
+	const char *summary;		/* one line for --help */
+	const char *type;		/* of the device, for --print-capabilities */
+	const char *const *features;	/* likewise; words, then NULL */
+	const struct option_def *options; /* its fields are in the device's own state */
+	size_t own_size;		/* bytes of that state, which is zero at first */
+
+	/* Whether the options make sense together. */
+	int (*check)(struct daemon_run *run);
+	/* Open what the device needs from outside. */
+	int (*open)(struct daemon_run *run);
+	/* Make the device. */
+	int (*create)(struct daemon_run *run, struct vhost_dev **dev);
+	/* Free the device, which is stopped; the workers are still there. */
+	void (*destroy)(struct daemon_run *run);
+	/* The end.  If the device has never been served, take back what open has created. */
+	void (*close)(struct daemon_run *run, bool served);
+};
+
+/* The life of a daemon. */
+int daemon_main(const struct daemon *daemon, int argc, char **argv);
+
+/* The common options of a run, and the device's own state. */
+const struct daemon_conf *daemon_conf(const struct daemon_run *run);
+void *daemon_own(const struct daemon_run *run);
+
+/*
+ * To be called by the device when a connection comes (up) or ends: a daemon which was given
+ * a connected socket ends with it.  Control worker.
+ */
+void daemon_connection(struct daemon_run *run, bool up);
+
+/* Log a line; daemon_err() at the level of errors.  Any thread. */
+void daemon_log(enum vhost_log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void daemon_err(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif /* DAEMONS_DAEMON_H */

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Scaffolding of the daemons: a convenience library.
+noinst_LTLIBRARIES += daemons/libdaemons.la
+daemons_libdaemons_la_SOURCES = \
+	daemons/daemon.c daemons/daemon.h daemons/internal.h daemons/log.c \
+	daemons/options.c daemons/options.h daemons/signals.c daemons/sock.c
+daemons_libdaemons_la_LIBADD = libvhost/libvhost.la $(EVENT_LIBS)

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Options: one table says how each is named, typed, bounded and described.
+ *
+ * The command line and --help come from the table; whatever else names an
+ * option should come from it too.
+ */
+#ifndef DAEMONS_OPTIONS_H
+#define DAEMONS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* What an option's value is, and the type of the field which it goes to. */
+enum option_type {
+	OPTION_TEXT,			/* const char *, which is not empty */
+	OPTION_FLAG,			/* bool; no value: true */
+	OPTION_NUMBER,			/* unsigned int, or int */
+	OPTION_SIZE,			/* uint64_t: bytes; may end with K, M, G or T */
+	OPTION_CHOICE,			/* an enum or unsigned int: the word's place in choices */
+	OPTION_ACTION,			/* none: to be looked for with options_asked() */
+};
+
+/* One option.  A table of them ends with one without name. */
+struct option_def {
+	const char *name;		/* without the dashes */
+	enum option_type type;
+	size_t offset;			/* of the field in the table's values */
+	const char *arg;		/* what --help calls the value */
+	const char *help;		/* one line */
+	uint64_t min, max;		/* number, size: bounds; text: max is its longest, if not 0 */
+	const char *const *choices;	/* words, then NULL */
+};
+
+/* The definitions of a table, and the structure which the values go to. */
+struct option_table {
+	const struct option_def *defs;	/* at most 64 */
+	void *values;			/* set to the defaults by the caller */
+	uint64_t given;			/* bit i: defs[i] has been set */
+};
+
+/* Where the reason for a refused value goes. */
+#define OPTION_WHY_SIZE 128
+
+/*
+ * Set the option from value, which is NULL when none came along; the value must live as long
+ * as the table's values.  -EINVAL, and the reason in why: the value is no good, or not the
+ * option's first.
+ */
+int option_set(struct option_table *table, const struct option_def *def, const char *value,
+	       char why[OPTION_WHY_SIZE]);
+
+/* Whether --name stands anywhere on the command line. */
+bool options_asked(int argc, char **argv, const char *name);
+
+/*
+ * Set options from a command line: --name=value, --name value, --name.  -EINVAL: it is no
+ * good, which has been logged.
+ */
+int options_parse(struct option_table *tables, unsigned int n, int argc, char **argv);
+
+/* The lines of --help for one table. */
+void options_help(const struct option_def *defs, FILE *out);
+
+#endif /* DAEMONS_OPTIONS_H */

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Where front-ends come from: a socket of our own at --socket-path, or one given by --fd. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+static int sock_option(int fd, int name, int *value)
+{
+	socklen_t len = sizeof(*value);
+
+	return getsockopt(fd, SOL_SOCKET, name, value, &len) ? -errno : 0;
+}
+
+static bool sock_is_connected(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+
+	return !getpeername(fd, (struct sockaddr *)&peer, &len);
+}
+
+/* Why we cannot serve on fd, or NULL; whether it listens. */
+static const char *sock_check(int fd, bool *listening)
+{
+	int domain, type, accepts, ret = sock_option(fd, SO_DOMAIN, &domain);
+
+	if (ret == -EBADF)
+		return "no such file descriptor";
+	if (ret || sock_option(fd, SO_TYPE, &type) || sock_option(fd, SO_ACCEPTCONN, &accepts))
+		return "not a socket";
+	if (domain != AF_UNIX || type != SOCK_STREAM)
+		return "not a Unix stream socket";
+	*listening = accepts;
+	if (!accepts && !sock_is_connected(fd))
+		return "neither listening nor connected";
+	return NULL;
+}
+
+int daemon_sock_adopt(struct daemon_sock *sock, const struct daemon_conf *conf)
+{
+	const char *why;
+
+	if (conf->fd < 0)
+		return 0;
+	why = sock_check(conf->fd, &sock->listening);
+	if (!why && fcntl(conf->fd, F_SETFD, FD_CLOEXEC))
+		why = strerror(errno);
+	if (why) {
+		daemon_err("--fd=%d: %s", conf->fd, why);
+		return -EINVAL;
+	}
+	sock->fd = conf->fd;
+	return 0;
+}
+
+static const char *sock_reason(int err)
+{
+	switch (err) {
+	case EADDRINUSE:
+		return "another process listens there";
+	case EEXIST:
+		return "there is something which is not a socket";
+	case ENAMETOOLONG:
+		return "too long for a socket";
+	default:
+		return strerror(err);
+	}
+}
+
+/* Who may connect is said by the umask, as it is for files. */
+static mode_t sock_mode(void)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return 0666 & ~mask;
+}
+
+int daemon_sock_listen(struct daemon_sock *sock, const struct daemon_conf *conf)
+{
+	struct stat st;
+	int fd;
+
+	if (!conf->socket_path)
+		return 0;
+	fd = vhost_listen_unix(conf->socket_path, sock_mode());
+	if (fd < 0) {
+		daemon_err("--socket-path=%s: %s", conf->socket_path, sock_reason(-fd));
+		return fd;
+	}
+	sock->fd = fd;
+	sock->listening = true;
+	if (!lstat(conf->socket_path, &st)) {
+		sock->path = conf->socket_path;
+		sock->dev = st.st_dev;
+		sock->ino = st.st_ino;
+	}
+	return 0;
+}
+
+void daemon_sock_remove(struct daemon_sock *sock)
+{
+	struct stat st;
+
+	/* Somebody may have put his own socket there meanwhile. */
+	if (sock->path && !lstat(sock->path, &st) && st.st_dev == sock->dev &&
+	    st.st_ino == sock->ino)
+		unlink(sock->path);
+	sock->path = NULL;
+}

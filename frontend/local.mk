@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The front-end: a convenience library for tests, benchmarks and tools; independent of libvhost.
+noinst_LTLIBRARIES += frontend/libfrontend.la
+
+frontend_libfrontend_la_SOURCES = \
+	frontend/blk.c \
+	frontend/conn.c \
+	frontend/conn.h \
+	frontend/deadline.h \
+	frontend/fe_blk.h \
+	frontend/frontend.h \
+	frontend/mem.c \
+	frontend/msg.c \
+	frontend/ring.c \
+	frontend/ring.h \
+	frontend/split.c \
+	frontend/start.c
+
+if HAVE_CHECK
+frontend_tests = \
+	tests/unit/test_frontend \
+	tests/unit/test_frontend_conn
+check_PROGRAMS += $(frontend_tests)
+TESTS += $(frontend_tests)
+
+tests_unit_test_frontend_SOURCES = tests/unit/test_frontend.c tests/tap.h
+tests_unit_test_frontend_CPPFLAGS = $(check_CPPFLAGS)
+tests_unit_test_frontend_CFLAGS = $(check_CFLAGS)
+tests_unit_test_frontend_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+
+tests_unit_test_frontend_conn_SOURCES = tests/unit/test_frontend_conn.c tests/tap.h
+tests_unit_test_frontend_conn_CPPFLAGS = $(check_CPPFLAGS)
+tests_unit_test_frontend_conn_CFLAGS = $(check_CFLAGS)
+tests_unit_test_frontend_conn_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+endif

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The driver's side of a virtqueue, apart from the ring format: life, kicks, interrupts. */
+#include "config.h"
+
+#include "frontend/ring.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "frontend/deadline.h"
+
+/* Apart, so that the two sides do not write into the same cache line. */
+#define RING_ALIGN	64u
+
+static int ring_alloc_areas(struct fe_ring *ring, const size_t len[3])
+{
+	ring->desc_area = fe_mem_alloc(ring->mem, len[0], RING_ALIGN);
+	ring->driver_area = fe_mem_alloc(ring->mem, len[1], RING_ALIGN);
+	ring->device_area = fe_mem_alloc(ring->mem, len[2], RING_ALIGN);
+	if (!ring->desc_area || !ring->driver_area || !ring->device_area)
+		return -ENOMEM;
+	if (!ring->table_len)
+		return 0;
+	ring->tables = fe_mem_alloc(ring->mem,
+				    (size_t)ring->size * ring->table_len * sizeof(*ring->tables),
+				    RING_ALIGN);
+	return ring->tables ? 0 : -ENOMEM;
+}
+
+static int ring_open_fds(struct fe_ring *ring)
+{
+	ring->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ring->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ring->err_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return ring->kick_fd < 0 || ring->call_fd < 0 || ring->err_fd < 0 ? -errno : 0;
+}
+
+int fe_ring_init(struct fe_ring *ring, struct fe_mem *mem, const struct fe_ring_params *params)
+{
+	size_t len[3];
+	int err;
+
+	*ring = (struct fe_ring){
+		.ops = &fe_split_ops,
+		.mem = mem,
+		.index = params->index,
+		.size = params->size,
+		.features = params->features,
+		.flags = params->flags,
+		.kick_fd = -1,
+		.call_fd = -1,
+		.err_fd = -1,
+	};
+	if (fe_ring_has(ring, VIRTIO_RING_F_INDIRECT_DESC))
+		ring->indirect = ring->table_len = params->indirect;
+	err = ring->ops->layout(ring->size, len);
+	if (err)
+		return err;
+	ring->slots = calloc(ring->size, sizeof(*ring->slots));
+	ring->free = calloc(ring->size, sizeof(*ring->free));
+	err = ring->slots && ring->free ? ring_alloc_areas(ring, len) : -ENOMEM;
+	if (!err)
+		err = ring_open_fds(ring);
+	if (err)
+		fe_ring_free(ring);
+	else
+		fe_ring_reset(ring, params->base);
+	return err;
+}
+
+static void ring_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void fe_ring_free(struct fe_ring *ring)
+{
+	ring_close(&ring->kick_fd);
+	ring_close(&ring->call_fd);
+	ring_close(&ring->err_fd);
+	free(ring->slots);
+	free(ring->free);
+	ring->slots = NULL;
+	ring->free = NULL;
+}
+
+void fe_ring_reset(struct fe_ring *ring, uint32_t base)
+{
+	size_t len[3];
+	unsigned int i;
+
+	ring->ops->layout(ring->size, len);
+	memset(ring->desc_area, 0, len[0]);
+	memset(ring->driver_area, 0, len[1]);
+	memset(ring->device_area, 0, len[2]);
+	memset(ring->slots, 0, ring->size * sizeof(*ring->slots));
+	for (i = 0; i < ring->size; i++)
+		ring->free[i] = (uint16_t)(ring->size - 1 - i);
+	ring->num_free = ring->size;
+	ring->outstanding = 0;
+	ring->ops->reset(ring, base);
+	if (ring->flags & FE_RING_POLL)
+		ring->ops->irq_off(ring);
+	else
+		ring->ops->irq_on(ring);
+}
+
+int fe_ring_add(struct fe_ring *ring, const struct iovec *out, unsigned int nout,
+		const struct iovec *in, unsigned int nin, void *cookie)
+{
+	const struct fe_chain chain = {
+		.out = out, .in = in, .nout = nout, .nin = nin, .cookie = cookie,
+	};
+
+	if (!cookie || !(nout + nin))
+		return -EINVAL;
+	return ring->ops->add(ring, &chain);
+}
+
+void fe_ring_publish(struct fe_ring *ring)
+{
+	ring->ops->publish(ring);
+}
+
+bool fe_ring_kick_needed(struct fe_ring *ring)
+{
+	return ring->ops->kick_needed(ring);
+}
+
+bool fe_ring_kick(struct fe_ring *ring)
+{
+	bool needed = fe_ring_kick_needed(ring);
+
+	if (needed)
+		fe_ring_kick_always(ring);
+	else
+		ring->stats.kicks_saved++;
+	return needed;
+}
+
+void fe_ring_kick_always(struct fe_ring *ring)
+{
+	ring->stats.kicks++;
+	/* It fails only when so many kicks are pending that this one adds nothing. */
+	if (ring->kick_fd >= 0)
+		eventfd_write(ring->kick_fd, 1);
+}
+
+void fe_ring_submit(struct fe_ring *ring)
+{
+	fe_ring_publish(ring);
+	fe_ring_kick(ring);
+}
+
+/* The chain has come back: so have its ids. */
+static void ring_release(struct fe_ring *ring, uint32_t id)
+{
+	struct fe_slot *head = &ring->slots[id];
+	uint16_t at = (uint16_t)id;
+	unsigned int i;
+
+	for (i = 0; i < head->num; i++) {
+		ring->free[ring->num_free++] = at;
+		at = ring->slots[at].next;
+	}
+	head->cookie = NULL;
+	ring->outstanding--;
+	ring->stats.got++;
+}
+
+bool fe_ring_ready(const struct fe_ring *ring)
+{
+	return ring->ops->ready(ring);
+}
+
+int fe_ring_get(struct fe_ring *ring, void **cookie, uint32_t *len)
+{
+	uint32_t id, in_len;
+
+	if (!fe_ring_ready(ring))
+		return 0;
+	ring->ops->get(ring, &id, len);
+	if (id >= ring->size || !ring->slots[id].cookie)
+		return -EPROTO;
+	*cookie = ring->slots[id].cookie;
+	in_len = ring->slots[id].in_len;
+	ring_release(ring, id);
+	return *len > in_len ? -EPROTO : 1;
+}
+
+bool fe_ring_irq_on(struct fe_ring *ring)
+{
+	ring->ops->irq_on(ring);
+	/* Pairs with the device's, between its publishing and its decision whether to signal. */
+	fe_barrier();
+	return fe_ring_ready(ring);
+}
+
+void fe_ring_irq_off(struct fe_ring *ring)
+{
+	ring->ops->irq_off(ring);
+}
+
+bool fe_ring_signalled(struct fe_ring *ring)
+{
+	eventfd_t count;
+
+	if (ring->call_fd < 0 || eventfd_read(ring->call_fd, &count) < 0)
+		return false;
+	ring->stats.signals++;
+	return true;
+}
+
+/* Sleep until one of the two fds is readable.  0, or -ETIMEDOUT. */
+static int ring_sleep(int fd1, int fd2, int64_t deadline)
+{
+	struct pollfd fds[2] = { { .fd = fd1, .events = POLLIN }, { .fd = fd2, .events = POLLIN } };
+	int n;
+
+	do {
+		n = poll(fds, 2, fe_deadline_left(deadline));
+	} while (n < 0 && errno == EINTR);
+	return n > 0 ? 0 : -ETIMEDOUT;
+}
+
+static bool ring_is_broken(const struct fe_ring *ring)
+{
+	return !ring_sleep(ring->err_fd, -1, 0);
+}
+
+/* Look at the ring until there is something. */
+static int ring_spin(struct fe_ring *ring, int64_t deadline)
+{
+	unsigned int i;
+
+	do {
+		for (i = 0; i < 1000; i++)
+			if (fe_ring_ready(ring))
+				return 0;
+		if (ring_is_broken(ring))
+			return -EIO;
+	} while (fe_deadline_left(deadline));
+	return -ETIMEDOUT;
+}
+
+int fe_ring_wait(struct fe_ring *ring, int timeout_ms)
+{
+	int64_t deadline = fe_deadline(timeout_ms);
+	int err = 0;
+
+	if (ring->flags & FE_RING_POLL)
+		return ring_spin(ring, deadline);
+	while (!fe_ring_irq_on(ring)) {
+		if (err)
+			return err;
+		err = ring_sleep(ring->call_fd, ring->err_fd, deadline);
+		if (!fe_ring_signalled(ring) && !err)
+			err = -EIO;
+	}
+	return 0;
+}
+
+int fe_ring_wait_signal(struct fe_ring *ring, int timeout_ms)
+{
+	int err = ring_sleep(ring->call_fd, -1, fe_deadline(timeout_ms));
+
+	if (!err)
+		fe_ring_signalled(ring);
+	return err;
+}
+
+int fe_ring_wait_err(struct fe_ring *ring, int timeout_ms)
+{
+	return ring_sleep(ring->err_fd, -1, fe_deadline(timeout_ms));
+}
+
+uint32_t fe_ring_get_base(const struct fe_ring *ring)
+{
+	return ring->ops->get_base(ring);
+}
+
+void fe_ring_get_addr(const struct fe_ring *ring, struct vu_vring_addr *addr)
+{
+	*addr = (struct vu_vring_addr){
+		.index = ring->index,
+		.desc = fe_mem_uva(ring->mem, ring->desc_area, 1),
+		.avail = fe_mem_uva(ring->mem, ring->driver_area, 1),
+		.used = fe_mem_uva(ring->mem, ring->device_area, 1),
+	};
+}

@@ -1,0 +1,88 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Compare two block back-ends on tmpfs images, back-end and load on a core each.
+#
+#   tests/bench/blk.sh [--a=WHAT] [--b=WHAT] [--dir=DIR] [--size=BYTES] [options of bench_blk]
+#
+# WHAT is ours, ours:OPTION,OPTION... (options of vhost-user-blk), qsd, or qsd:KEY=VALUE,...
+# (of its file block device); the default is ours against qsd.  Environment: VHOST_USER_BLK,
+# BENCH_BLK and QSD name the programs; top_builddir says where the first two were built.  It only
+# prints; slowness is no failure.
+set -u
+
+top_builddir=${top_builddir:-.}
+daemon=${VHOST_USER_BLK:-$top_builddir/blk/vhost-user-blk}
+bench=${BENCH_BLK:-$top_builddir/tests/bench/bench_blk}
+qsd=${QSD:-qemu-storage-daemon}
+a=ours b=qsd dir=/dev/shm size=256M
+options=()
+
+for arg; do
+	case $arg in
+	--a=*) a=${arg#*=} ;;
+	--b=*) b=${arg#*=} ;;
+	--dir=*) dir=${arg#*=} ;;
+	--size=*) size=${arg#*=} ;;
+	--help) sed -n '3,10s/^# \?//p' "$0"; exit 0 ;;
+	*) options+=("$arg") ;;
+	esac
+done
+
+die()
+{
+	echo "blk.sh: $*" >&2
+	exit 1
+}
+
+need()
+{
+	command -v "$1" >/dev/null || die "$1 is missing: $2"
+}
+
+pids=()
+cleanup()
+{
+	((${#pids[@]})) && kill "${pids[@]}" 2>/dev/null && wait "${pids[@]}" 2>/dev/null
+	rm -rf "$work"
+}
+
+# Start back-end WHAT under the name NAME, and set target to what bench_blk wants.
+start()
+{
+	local name=$1 what=$2 args=${2#*:} socket=$work/$1.sock image=$work/$1.img
+	local export="type=vhost-user-blk,id=export,node-name=file,writable=on"
+
+	[[ $what == *:* ]] || args=
+	# Real blocks, not holes.
+	head -c "$size" /dev/zero >"$image" || die "no room for $image"
+	case $what in
+	ours*)
+		need "$daemon" "build it, or set VHOST_USER_BLK"
+		# shellcheck disable=SC2086 # one word per option
+		taskset -c 1 "$daemon" --socket-path="$socket" --blk-file="$image" ${args//,/ } &
+		;;
+	qsd*)
+		need "$qsd" "Debian has it in qemu-system-common"
+		taskset -c 1 "$qsd" \
+			--blockdev "driver=file,node-name=file,filename=$image${args:+,$args}" \
+			--export "$export,addr.type=unix,addr.path=$socket" &
+		;;
+	*) die "$what: want ours or qsd" ;;
+	esac
+	pids+=($!)
+	target="$name ${what//=/ }=$!:$socket"
+}
+
+need "$bench" "build it with make check, or set BENCH_BLK"
+need taskset "it is in util-linux"
+(($(nproc) > 1)) || die "this needs two cores, one for the load and one for the back-end"
+work=$(mktemp -d "$dir/bench-blk.XXXXXX") || die "cannot write to $dir"
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+targets=()
+for spec in "a $a" "b $b"; do
+	start "${spec%% *}" "${spec#* }"
+	targets+=("$target")
+done
+taskset -c 0 "$bench" "${options[@]}" "${targets[@]}"

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Benchmarks: built with the tests, run by hand through the scripts.
+check_PROGRAMS += tests/bench/bench_blk
+tests_bench_bench_blk_SOURCES = tests/bench/bench_blk.c
+tests_bench_bench_blk_LDADD = frontend/libfrontend.la
+
+EXTRA_DIST += tests/bench/blk.sh

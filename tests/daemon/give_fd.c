@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Sockets for the tests of a daemon's command line.
+ *
+ *   give_fd listening PATH COMMAND...	run the command with a socket listening at PATH
+ *   give_fd stream COMMAND...		... with one which is neither listening nor connected
+ *   give_fd datagram COMMAND...	... with a Unix datagram socket
+ *   give_fd inet COMMAND...		... with a socket listening on TCP
+ *   give_fd connected COMMAND...	... with a connected one; speak with the command, close
+ *					the other end, and end as the command does
+ *   give_fd talk PATH COUNT		connect so many times, and speak each time
+ *   give_fd stay PATH			connect, speak, and wait for the other end to close
+ *   give_fd shrink PATH		connect, start a ring, truncate its memory, kick, and
+ *					wait for the other end to close
+ *
+ * The command gets its socket as file descriptor 7.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "frontend/frontend.h"
+
+#define GIVEN_FD 7
+
+__attribute__((noreturn))
+static void die(const char *what, int err)
+{
+	fprintf(stderr, "give_fd: %s: %s\n", what, strerror(err));
+	exit(99);
+}
+
+static void check(const char *what, int err)
+{
+	if (err < 0)
+		die(what, -err);
+}
+
+static int make_socket(int domain, int type)
+{
+	int fd = socket(domain, type, 0);
+
+	if (fd < 0)
+		die("socket", errno);
+	return fd;
+}
+
+static void run(int fd, char **command)
+{
+	if (fd != GIVEN_FD && (dup2(fd, GIVEN_FD) < 0 || close(fd)))
+		die("dup2", errno);
+	execv(command[0], command);
+	die(command[0], errno);
+}
+
+static int make_listening(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = make_socket(AF_UNIX, SOCK_STREAM);
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		die(path, ENAMETOOLONG);
+	memcpy(addr.sun_path, path, strlen(path));
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 8))
+		die(path, errno);
+	return fd;
+}
+
+static int make_inet(void)
+{
+	int fd = make_socket(AF_INET, SOCK_STREAM);
+
+	if (listen(fd, 8))
+		die("listen", errno);
+	return fd;
+}
+
+/* Whatever serves the other end answers. */
+static void speak(struct fe *fe)
+{
+	uint64_t features;
+
+	check("GET_FEATURES", fe_get_features(fe, &features));
+}
+
+static int connected(char **command)
+{
+	struct fe fe;
+	int other, status;
+	pid_t pid;
+
+	check("socketpair", fe_pair(&fe, &other));
+	pid = fork();
+	if (pid < 0)
+		die("fork", errno);
+	if (!pid) {
+		fe_close(&fe);
+		run(other, command);
+	}
+	close(other);
+	speak(&fe);
+	fe_close(&fe);
+	if (waitpid(pid, &status, 0) != pid)
+		die("waitpid", errno);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 98;
+}
+
+static int talk(const char *path, int count)
+{
+	struct fe fe;
+
+	while (count--) {
+		check(path, fe_connect(&fe, path));
+		speak(&fe);
+		fe_close(&fe);
+	}
+	return 0;
+}
+
+static int stay(const char *path)
+{
+	struct fe fe;
+
+	check(path, fe_connect(&fe, path));
+	speak(&fe);
+	printf("ready\n");
+	fflush(stdout);
+	fe.timeout_ms = 60000;
+	check("waiting for the end", fe_wait_closed(&fe));
+	fe_close(&fe);
+	return 0;
+}
+
+static int shrink(const char *path)
+{
+	const struct fe_ring_params params = { .size = 16 };
+	struct fe_ring ring, *rings[] = { &ring };
+	struct fe_mem mem;
+	struct fe fe;
+
+	check(path, fe_connect(&fe, path));
+	check("negotiation", fe_negotiate(&fe, FE_BIT(VIRTIO_F_VERSION_1) |
+					       FE_BIT(VU_F_PROTOCOL_FEATURES), 0));
+	check("memory", fe_mem_init(&mem, 0x100000, 1 << 20));
+	check("ring", fe_ring_init(&ring, &mem, &params));
+	check("start", fe_start(&fe, &mem, rings, 1));
+	check("sync", fe_sync(&fe));
+	if (ftruncate(mem.regions[0].fd, 0))
+		die("ftruncate", errno);
+	/* From here on the memory would be our death too. */
+	fe_ring_kick_always(&ring);
+	check("waiting for the end", fe_wait_closed(&fe));
+	fe_close(&fe);
+	fe_ring_free(&ring);
+	fe_mem_free(&mem);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *mode = argc > 2 ? argv[1] : "";
+
+	if (!strcmp(mode, "talk") && argc == 4)
+		return talk(argv[2], atoi(argv[3]));
+	if (!strcmp(mode, "stay"))
+		return stay(argv[2]);
+	if (!strcmp(mode, "shrink"))
+		return shrink(argv[2]);
+	if (!strcmp(mode, "connected"))
+		return connected(argv + 2);
+	if (!strcmp(mode, "listening") && argc > 3)
+		run(make_listening(argv[2]), argv + 3);
+	if (!strcmp(mode, "stream"))
+		run(make_socket(AF_UNIX, SOCK_STREAM), argv + 2);
+	if (!strcmp(mode, "datagram"))
+		run(make_socket(AF_UNIX, SOCK_DGRAM), argv + 2);
+	if (!strcmp(mode, "inet"))
+		run(make_inet(), argv + 2);
+	fprintf(stderr, "usage: see the source\n");
+	return 99;
+}

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Tests of whole daemons on a real socket.
+check_PROGRAMS += tests/daemon/diff_blk
+tests_daemon_diff_blk_SOURCES = tests/daemon/diff_blk.c
+tests_daemon_diff_blk_LDADD = frontend/libfrontend.la
+
+TESTS += tests/daemon/diff-blk.sh
+EXTRA_DIST += tests/daemon/diff-blk.sh

@@ -1,0 +1,34 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-3-Clause
+# User-mode Linux as front-end: its virtio_uml driver speaks vhost-user, its virtio_blk is the ordinary one.
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+need linux.uml user-mode-linux
+need busybox busybox-static
+need mkfs.ext4 e2fsprogs
+need insmod kmod
+
+uml_modules=$(echo /usr/lib/uml/modules/*)
+
+# uml_guest NAME "DAEMON..." [VAR=VALUE...] <COMMANDS: run the commands in a guest that has the daemons' disks
+# as vda, vdb and so on, and print the rows for its results. The root file system is the host's, read-only.
+uml_guest()
+{
+	local name=$1 daemons=$2 files=$tmp/guest-${1//[^a-z0-9]/-} device devices=()
+
+	shift 2
+	guest_script /bin/sh "MODULES=$(module_files "$uml_modules" virtio_blk | tr '\n' ' ')" "$@" >"$files.init"
+	chmod +x "$files.init"
+	for device in $daemons; do
+		devices+=("virtio_uml.device=$tmp/$device.sock:2")
+	done
+	# The guest's memory is a file in /dev/shm; uml_dir keeps its control socket out of the home folder.
+	timeout -k 5 "${guest_deadline:-180}" linux.uml mem=192M uml_dir="$tmp/" \
+		root=/dev/root rootfstype=hostfs rootflags=/ ro init="$files.init" \
+		con=null con0=null,fd:1 loglevel=1 "${devices[@]}" \
+		>"$files.log" 2>&1 </dev/null &
+	pids["guest $name"]=$!
+	end_guest "guest $name"
+	guest_rows "$name" "$files.log"
+}

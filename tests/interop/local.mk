@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Tests with real front-ends, the longest first; none of them runs with LIBVHOST_INTEROP=0 in the environment.
+interop_tests = \
+	tests/interop/uml-fio.sh \
+	tests/interop/qemu-blk.sh \
+	tests/interop/uml-discard.sh \
+	tests/interop/qemu-reconnect.sh \
+	tests/interop/uml-config.sh \
+	tests/interop/uml-error.sh \
+	tests/interop/uml-blk.sh \
+	tests/interop/seabios-boot.sh
+interop_tests1 = $(interop_tests)
+interop_tests0 =
+
+# configure puts $(interop_tests$(LIBVHOST_INTEROP)) here, which automake itself takes for the name of one test.
+TESTS += @INTEROP_TESTS@
+EXTRA_DIST += $(interop_tests) \
+	tests/interop/lib.sh \
+	tests/interop/lib-uml.sh \
+	tests/interop/lib-qemu.sh \
+	tests/interop/guest.sh \
+	tests/interop/pattern.sh

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a device sees of its requests, and how often driver and device notify each other.
+ *
+ * Numbers of notifications are exact: they count what a round does, not how fast it is.
+ */
+#include <linux/virtio_config.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "iov.h"
+#include "tests/echo.h"
+#include "tests/tap.h"
+#include "util.h"
+
+#define EVENT_IDX FE_BIT(VIRTIO_RING_F_EVENT_IDX)
+#define INDIRECT FE_BIT(VIRTIO_RING_F_INDIRECT_DESC)
+
+static void add(struct fe_ring *ring, unsigned int n)
+{
+	while (n--) {
+		struct iovec o = { fe_mem_alloc(ring->mem, 16, 1), 16 };
+		struct iovec i = { fe_mem_alloc(ring->mem, 16, 1), 16 };
+
+		ck_assert_int_ge(fe_ring_add(ring, &o, 1, &i, 1, ring), 0);
+	}
+}
+
+static void get(struct fe_ring *ring, unsigned int n)
+{
+	uint32_t len;
+	void *cookie;
+
+	while (n--) {
+		ck_assert_int_eq(fe_ring_wait(ring, FE_TIMEOUT_MS), 0);
+		ck_assert_int_eq(fe_ring_get(ring, &cookie, &len), 1);
+		ck_assert_uint_eq(len, 16);
+	}
+}
+
+START_TEST(one_kick_and_one_signal_for_a_batch)
+{
+	struct vhost_queue_stats before, after;
+	struct echo_rings r;
+	struct echo e;
+	int round;
+
+	echo_start(&e, (unsigned int)_i / 2, 0);
+	echo_up(&e, &r, 1, 64, _i % 2 ? EVENT_IDX : 0);
+	add(&r.ring[0], 1);
+	fe_ring_submit(&r.ring[0]);
+	get(&r.ring[0], 1);
+	for (round = 0; round < 50; round++) {
+		uint64_t kicks = r.ring[0].stats.kicks;
+
+		echo_stats(&e, 0, &before);
+		/* The driver wants to know when all are done: that is one signal. */
+		add(&r.ring[0], 20);
+		fe_ring_submit(&r.ring[0]);
+		echo_wait(&e.pushed, 1 + 20 * ((unsigned int)round + 1));
+		get(&r.ring[0], 20);
+		echo_stats(&e, 0, &after);
+		ck_assert_uint_eq(r.ring[0].stats.kicks - kicks, 1);
+		ck_assert_uint_eq(after.kicks - before.kicks, 1);
+		ck_assert_uint_eq(after.requests - before.requests, 20);
+		ck_assert_uint_le(after.signals - before.signals, 1);
+	}
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
+START_TEST(no_signal_for_a_driver_which_polls)
+{
+	struct vhost_queue_stats before, after;
+	struct echo_rings r;
+	struct echo e;
+	int i;
+
+	echo_start(&e, (unsigned int)_i / 2, 0);
+	echo_up(&e, &r, 1, 64, _i % 2 ? EVENT_IDX : 0);
+	/* The first one after a start is always signalled. */
+	add(&r.ring[0], 1);
+	fe_ring_submit(&r.ring[0]);
+	get(&r.ring[0], 1);
+	fe_ring_irq_off(&r.ring[0]);
+	r.ring[0].flags |= FE_RING_POLL;
+	echo_stats(&e, 0, &before);
+	for (i = 0; i < 100; i++) {
+		add(&r.ring[0], 1);
+		fe_ring_submit(&r.ring[0]);
+		get(&r.ring[0], 1);
+	}
+	echo_stats(&e, 0, &after);
+	ck_assert_uint_eq(after.signals, before.signals);
+	ck_assert_uint_ge(after.suppressed - before.suppressed, 1);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
+START_TEST(completions_of_one_round_are_one_signal)
+{
+	struct vhost_queue_stats before, after;
+	struct echo_rings r;
+	struct echo e;
+
+	echo_start(&e, (unsigned int)_i, 0);
+	echo_up(&e, &r, 1, 64, 0);
+	atomic_store(&e.hold, true);
+	add(&r.ring[0], 30);
+	fe_ring_submit(&r.ring[0]);
+	echo_wait(&e.popped, 30);
+	echo_stats(&e, 0, &before);
+	echo_release(&e, 0);
+	get(&r.ring[0], 30);
+	echo_stats(&e, 0, &after);
+	ck_assert_uint_eq(after.signals - before.signals, 1);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
+/* Takes eight, gives back all but one, and asks to be called again. */
+static void kick_unpop(struct vhost_queue *q)
+{
+	struct vhost_req *reqs[8];
+	unsigned int n = vhost_queue_pop(q, reqs, 8);
+
+	if (!n)
+		return;
+	vhost_queue_unpop(q, n - 1);
+	echo_complete(vhost_queue_opaque(q), reqs[0]);
+	ck_assert_uint_eq(vhost_queue_outstanding(q), 0);
+	vhost_queue_again(q);
+}
+
+START_TEST(requests_given_back_come_again_in_order)
+{
+	struct vhost_queue_stats stats;
+	struct echo_rings r;
+	struct echo e;
+	uint32_t len;
+	unsigned int i;
+	void *cookie;
+
+	echo_start_with(&e, (unsigned int)_i, kick_unpop);
+	echo_up(&e, &r, 1, 64, EVENT_IDX);
+	for (i = 0; i < 30; i++) {
+		uint8_t *out = fe_mem_alloc(&r.mem, 1, 1);
+		struct iovec o = { out, 1 }, in = { fe_mem_alloc(&r.mem, 1, 1), 1 };
+
+		*out = (uint8_t)i;
+		ck_assert_int_ge(fe_ring_add(&r.ring[0], &o, 1, &in, 1, out), 0);
+	}
+	fe_ring_submit(&r.ring[0]);
+	for (i = 0; i < 30; i++) {
+		ck_assert_int_eq(fe_ring_wait(&r.ring[0], FE_TIMEOUT_MS), 0);
+		ck_assert_int_eq(fe_ring_get(&r.ring[0], &cookie, &len), 1);
+		ck_assert_uint_eq(*(uint8_t *)cookie, i);
+	}
+	echo_stats(&e, 0, &stats);
+	ck_assert_uint_eq(stats.requests, 30);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
+/* Checks reading, writing and slicing against the flat content, at every offset and length. */
+static void check_slices(struct vhost_req *req, enum vhost_dir dir, const uint8_t *flat, size_t len)
+{
+	size_t off, n;
+
+	for (off = 0; off <= len; off++) {
+		for (n = 0; n <= len - off; n++) {
+			uint8_t buf[64];
+			unsigned int cnt;
+			const struct iovec *iov = vhost_req_slice(req, dir, off, n, &cnt);
+
+			ck_assert_ptr_nonnull(iov);
+			ck_assert_uint_eq(iov_size(iov, cnt), n);
+			ck_assert_uint_eq(iov_read(iov, cnt, 0, buf, n), n);
+			ck_assert(!memcmp(buf, flat + off, n));
+		}
+		ck_assert_ptr_null(vhost_req_slice(req, dir, off, len - off + 1, &(unsigned){ 0 }));
+	}
+	ck_assert_ptr_null(vhost_req_slice(req, dir, SIZE_MAX, 2, &(unsigned){ 0 }));
+	ck_assert_ptr_null(vhost_req_slice(req, dir, 1, SIZE_MAX, &(unsigned){ 0 }));
+}
+
+static void kick_slices(struct vhost_queue *q)
+{
+	struct vhost_req *req;
+	uint8_t flat[64], in[64];
+
+	while (vhost_queue_pop(q, &req, 1)) {
+		ck_assert_uint_eq(req->out_len, iov_size(req->out, req->out_cnt));
+		ck_assert_uint_eq(req->in_len, iov_size(req->in, req->in_cnt));
+		ck_assert_uint_eq(vhost_req_read(req, 0, flat, sizeof(flat)), req->out_len);
+		check_slices(req, VHOST_OUT, flat, req->out_len);
+		iov_read(req->in, req->in_cnt, 0, in, sizeof(in));
+		check_slices(req, VHOST_IN, in, req->in_len);
+		echo_complete(vhost_queue_opaque(q), req);
+	}
+}
+
+START_TEST(slices_of_every_range)
+{
+	/* Lengths of the descriptors: readable ones, 0, writable ones, 0. */
+	static const uint8_t framings[][12] = {
+		{ 16, 0, 16, 0 }, { 1, 2, 3, 10, 0, 1, 15, 0 }, { 5, 0, 1, 1, 1, 2, 0 },
+		{ 4, 4, 4, 4, 0, 8, 8, 0 },
+	};
+	struct echo_rings r;
+	struct echo e;
+	size_t f;
+
+	echo_start_with(&e, (unsigned int)_i, kick_slices);
+	echo_up(&e, &r, 1, 64, INDIRECT);
+	for (f = 0; f < ARRAY_SIZE(framings); f++) {
+		const uint8_t *len = framings[f];
+		struct iovec iov[12];
+		unsigned int n = 0, nout;
+		void *cookie;
+		uint32_t used;
+
+		for (; *len; len++, n++)
+			iov[n] = (struct iovec){ fe_mem_alloc(&r.mem, *len, 1), *len };
+		nout = n;
+		for (len++; *len; len++, n++)
+			iov[n] = (struct iovec){ fe_mem_alloc(&r.mem, *len, 1), *len };
+		for (unsigned int i = 0; i < n; i++)
+			memset(iov[i].iov_base, 'a' + (int)i, iov[i].iov_len);
+		ck_assert_int_ge(fe_ring_add(&r.ring[0], iov, nout, iov + nout, n - nout, &r), 0);
+		fe_ring_submit(&r.ring[0]);
+		ck_assert_int_eq(fe_ring_wait(&r.ring[0], FE_TIMEOUT_MS), 0);
+		ck_assert_int_eq(fe_ring_get(&r.ring[0], &cookie, &used), 1);
+	}
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
+/* The private bytes: aligned, zero at first, the device's own afterwards. */
+static void kick_priv(struct vhost_queue *q)
+{
+	static const uint8_t zero[ECHO_PRIV];
+	struct vhost_req *req;
+
+	while (vhost_queue_pop(q, &req, 1)) {
+		ck_assert_uint_eq((uintptr_t)req->priv % _Alignof(max_align_t), 0);
+		if (memcmp(req->priv, zero, ECHO_PRIV))
+			ck_assert_uint_eq(*(uint8_t *)req->priv, 0xa5);
+		memset(req->priv, 0xa5, ECHO_PRIV);
+		echo_complete(vhost_queue_opaque(q), req);
+	}
+}
+
+START_TEST(private_bytes)
+{
+	struct echo_rings r;
+	struct echo e;
+	int i;
+
+	echo_start_with(&e, (unsigned int)_i, kick_priv);
+	echo_up(&e, &r, 2, 16, 0);
+	for (i = 0; i < 100; i++)
+		echo_check(&r.ring[i % 2], 10);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
+/* One queue which is never empty must not keep the other from being served. */
+static void kick_forever(struct vhost_queue *q)
+{
+	struct vhost_req *req;
+
+	/* A driver in a hurry: as soon as a request is back it is available again. */
+	while (vhost_queue_pop(q, &req, 1)) {
+		if (vhost_queue_index(q))
+			echo_complete(vhost_queue_opaque(q), req);
+		else
+			vhost_queue_unpop(q, 1);
+		if (!vhost_queue_index(q)) {
+			vhost_queue_again(q);
+			return;
+		}
+	}
+}
+
+START_TEST(a_busy_queue_leaves_room_for_others)
+{
+	struct echo_rings r;
+	struct echo e;
+	int i;
+
+	echo_start_with(&e, (unsigned int)_i, kick_forever);
+	echo_up(&e, &r, 2, 16, EVENT_IDX);
+	add(&r.ring[0], 4);
+	fe_ring_submit(&r.ring[0]);
+	for (i = 0; i < 50; i++)
+		echo_check(&r.ring[1], 10);
+	ck_assert_int_eq(fe_sync(&e.fe), 0);
+	ck_assert_int_eq(fe_stop(&e.fe, r.list, 2), 0);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
+/* Breaks its queue at the third request. */
+static void kick_fail(struct vhost_queue *q)
+{
+	struct echo *e = vhost_queue_opaque(q);
+	struct vhost_req *req;
+
+	while (vhost_queue_pop(q, &req, 1)) {
+		if (atomic_fetch_add(&e->popped, 1) == 2)
+			vhost_queue_fail(q, "request %d is one too many", 2);
+		echo_complete(e, req);
+	}
+}
+
+START_TEST(device_breaks_a_queue)
+{
+	struct echo_rings r;
+	struct echo e;
+
+	echo_start_with(&e, (unsigned int)_i, kick_fail);
+	echo_up(&e, &r, 2, 16, EVENT_IDX);
+	echo_check(&r.ring[0], 10);
+	echo_check(&r.ring[1], 10);
+	add(&r.ring[0], 2);
+	fe_ring_submit(&r.ring[0]);
+	/* The request itself is completed, the one behind it not taken. */
+	ck_assert_int_eq(fe_ring_wait_err(&r.ring[0], FE_TIMEOUT_MS), 0);
+	echo_wait(&e.pushed, 3);
+	ck_assert_int_eq(fe_sync(&e.fe), 0);
+	ck_assert_uint_eq(fe_split_used_idx(&r.ring[0]), 2);
+	echo_check(&r.ring[1], 10);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
+/* How often the threads of this process have gone to sleep. */
+static unsigned long switches(void)
+{
+	unsigned long sum = 0, n;
+	char line[256];
+	FILE *p = popen("cat /proc/$PPID/task/*/status", "re");
+
+	ck_assert_ptr_nonnull(p);
+	while (fgets(line, sizeof(line), p)) {
+		if (sscanf(line, "voluntary_ctxt_switches: %lu", &n) == 1)
+			sum += n;
+	}
+	pclose(p);
+	return sum;
+}
+
+static void settle(void *arg)
+{
+	(void)arg;
+}
+
+START_TEST(an_idle_device_does_not_wake_up)
+{
+	const struct timespec second = { 1, 0 };
+	struct vhost_queue_stats before, after;
+	unsigned long idle, first, slept;
+	struct echo_rings r;
+	struct echo e;
+
+	echo_start(&e, (unsigned int)_i, 0);
+	echo_up(&e, &r, 2, 16, EVENT_IDX);
+	echo_check(&r.ring[0], 10);
+	echo_check(&r.ring[1], 10);
+	vhost_worker_call(e.control, settle, NULL);
+	/* What the measurement itself costs our own thread, and then the same with a pause. */
+	first = switches();
+	idle = switches() - first;
+	first = switches();
+	nanosleep(&second, NULL);
+	slept = switches() - first;
+	echo_stats(&e, 0, &before);
+	echo_stats(&e, 0, &after);
+	ck_assert_uint_eq(after.kicks, before.kicks);
+	/* Our own sleep is one more. */
+	ck_assert_uint_le(slept, idle + 3);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("requests");
+	TCase *tc = tcase_create("requests");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_loop_test(tc, one_kick_and_one_signal_for_a_batch, 0, 4);
+	tcase_add_loop_test(tc, no_signal_for_a_driver_which_polls, 0, 4);
+	tcase_add_loop_test(tc, completions_of_one_round_are_one_signal, 0, 3);
+	tcase_add_loop_test(tc, requests_given_back_come_again_in_order, 0, 3);
+	tcase_add_loop_test(tc, slices_of_every_range, 0, 2);
+	tcase_add_loop_test(tc, private_bytes, 0, 2);
+	tcase_add_loop_test(tc, a_busy_queue_leaves_room_for_others, 0, 3);
+	tcase_add_loop_test(tc, device_breaks_a_queue, 0, 2);
+#ifdef __SANITIZE_THREAD__
+	printf("# an_idle_device_does_not_wake_up left out: the thread sanitizer itself does\n");
+	(void)an_idle_device_does_not_wake_up;
+#else
+	tcase_add_loop_test(tc, an_idle_device_does_not_wake_up, 0, 3);
+#endif
+	suite_add_tcase(suite, tc);
+	return tap_main(suite);
+}
