@@ -33,6 +33,7 @@ void dev_reset(struct vhost_dev *dev)
 		ring_setup_reset(&dev->rings[i]);
 	dev->features = 0;
 	dev->status = 0;
+	memcpy(dev->config, dev->config_initial, sizeof(dev->config));
 	if (dev->ops.reset)
 		dev->ops.reset(dev);
 }
@@ -266,7 +267,8 @@ static void dev_take_params(struct vhost_dev *dev, const struct vhost_dev_params
 	dev->flags = p->flags;
 	dev->config_len = (uint32_t)p->config_len;
 	if (p->config_len)
-		memcpy(dev->config, p->config, p->config_len);
+		memcpy(dev->config_initial, p->config, p->config_len);
+	memcpy(dev->config, dev->config_initial, sizeof(dev->config));
 	dev->name = strdup(p->name ? p->name : "vhost");
 }
 
@@ -327,6 +329,7 @@ int vhost_dev_update_config(struct vhost_dev *dev, uint32_t off, const void *buf
 	if (off > dev->config_len || len > dev->config_len - off)
 		return -EINVAL;
 	memcpy(dev->config + off, buf, len);
+	memcpy(dev->config_initial + off, buf, len);
 	backend_config_changed(dev);
 	return 0;
 }

@@ -76,6 +76,7 @@ struct vhost_dev {
 	struct vhost_work stop_work;
 
 	uint8_t config[VU_CONFIG_MAX];
+	uint8_t config_initial[VU_CONFIG_MAX];	/* without what the driver has written */
 	uint32_t config_len;
 	bool config_changed;		/* the front-end is still to be told */
 	struct vhost_dev_stats stats;

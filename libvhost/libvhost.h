@@ -71,6 +71,9 @@
 extern "C" {
 #endif
 
+/* The library hides all but what is declared here. */
+#pragma GCC visibility push(default)
+
 struct event_base;
 struct vhost_dev;
 struct vhost_queue;
@@ -453,6 +456,8 @@ int vhost_listen_unix(const char *path, mode_t mode);
  * handler should return.  False: the fault is something else.  Async-signal-safe.
  */
 bool vhost_mem_fault(const void *addr);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -35,7 +35,7 @@ struct proto_row {
 #define F_GATE		(1u << 0)	/* needs protocol feature gate */
 #define F_INDEX		(1u << 1)	/* payload begins with a u32 ring index */
 #define F_FD_INDEX	(1u << 2)	/* payload is a u64 with a ring index and NOFD */
-#define F_STOPPED	(1u << 3)	/* the ring must not be started */
+#define F_STOPPED	(1u << 3)	/* the ring must not run; a disabled one is stopped first */
 #define F_REPLY		(1u << 4)	/* has a reply of its own */
 
 /*
@@ -321,7 +321,7 @@ static const char *proto_check_ring(const struct vhost_dev *dev, const struct pr
 	}
 	if (index >= dev->nqueues)
 		return "no such queue";
-	if (row->flags & F_STOPPED && dev->rings[index].started)
+	if (row->flags & F_STOPPED && dev->rings[index].started && dev->rings[index].enabled)
 		return "the ring is started";
 	return NULL;
 }
@@ -409,21 +409,48 @@ void proto_finish(struct vhost_dev *dev, int result)
 	}
 }
 
+static void proto_run(struct vhost_dev *dev)
+{
+	struct msg *msg = &dev->conn.in.msg;
+	const struct proto_row *row = proto_row(msg);
+	int ret;
+
+	dev_log(dev, VHOST_LOG_DEBUG, "%s", row->name);
+	ret = row->fn(dev, msg);
+	if (ret != PROTO_PENDING)
+		proto_finish(dev, ret);
+}
+
+static void proto_ring_stopped(struct vhost_dev *dev, int result)
+{
+	(void)result;
+	proto_run(dev);
+}
+
+/*
+ * User-mode Linux resets a device without GET_VRING_BASE: it disables the rings and
+ * sets them up anew.  The first such message then is the stop.
+ */
+static bool proto_must_stop(const struct vhost_dev *dev, const struct proto_row *row,
+			    const struct msg *msg)
+{
+	return row->flags & F_STOPPED && dev->rings[msg->payload.state.index].started;
+}
+
 void proto_handle(struct vhost_dev *dev)
 {
 	struct msg *msg = &dev->conn.in.msg;
 	const struct proto_row *row = proto_row(msg);
 	const char *why = proto_check(dev, row, msg);
-	int ret;
 
 	dev->stats.messages++;
 	if (why) {
 		msg_close_fds(msg);
 		proto_refuse(dev, why);
-		return;
+	} else if (proto_must_stop(dev, row, msg)) {
+		dev->rings[msg->payload.state.index].started = false;
+		ring_setup_apply(dev, msg->payload.state.index, 1, proto_ring_stopped);
+	} else {
+		proto_run(dev);
 	}
-	dev_log(dev, VHOST_LOG_DEBUG, "%s", row->name);
-	ret = row->fn(dev, msg);
-	if (ret != PROTO_PENDING)
-		proto_finish(dev, ret);
 }

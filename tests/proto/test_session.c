@@ -313,6 +313,59 @@ START_TEST(used_index_is_read_at_each_start)
 }
 END_TEST
 
+START_TEST(used_index_need_not_be_the_base)
+{
+	struct echo_rings r;
+	struct echo e;
+	int i;
+
+	/* After a crash of a back-end: of five requests taken, one was never completed. */
+	echo_start(&e, (unsigned int)_i, 0);
+	echo_up(&e, &r, 1, 16, 0);
+	for (i = 0; i < 5; i++)
+		echo_check(&r.ring[0], 10);
+	ck_assert_int_eq(fe_stop(&e.fe, r.list, 1), 0);
+	r.ring[0].split.used->idx = 4;
+	ck_assert_int_eq(fe_set_vring_base(&e.fe, 0, 5), 0);
+	ck_assert_int_eq(fe_set_vring_kick(&e.fe, 0, r.ring[0].kick_fd), 0);
+	ck_assert_int_eq(fe_set_vring_enable(&e.fe, 0, true), 0);
+	add_request(&r.ring[0]);
+	fe_ring_kick_always(&r.ring[0]);
+	echo_wait(&e.pushed, 6);
+	ck_assert_int_eq(fe_stop(&e.fe, r.list, 1), 0);
+	ck_assert_uint_eq(fe_split_used_idx(&r.ring[0]), 5);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
+START_TEST(disabled_ring_set_up_anew)
+{
+	struct vu_vring_addr addr;
+	struct echo_rings r;
+	struct echo e;
+
+	/* User-mode Linux resets a device so, without GET_VRING_BASE. */
+	echo_start(&e, (unsigned int)_i, 0);
+	echo_up(&e, &r, 2, 16, EVENT_IDX);
+	echo_check(&r.ring[0], 10);
+	ck_assert_int_eq(fe_set_vring_enable(&e.fe, 0, false), 0);
+	fe_ring_reset(&r.ring[0], 0);
+	ck_assert_int_eq(fe_set_features(&e.fe, e.fe.features), 0);
+	ck_assert_int_eq(fe_set_vring_num(&e.fe, 0, 16), 0);
+	ck_assert_uint_eq(atomic_load(&e.stops), 1);
+	ck_assert_int_eq(fe_set_vring_base(&e.fe, 0, 0), 0);
+	fe_ring_get_addr(&r.ring[0], &addr);
+	ck_assert_int_eq(fe_set_vring_addr(&e.fe, &addr), 0);
+	ck_assert_int_eq(fe_set_vring_kick(&e.fe, 0, r.ring[0].kick_fd), 0);
+	ck_assert_int_eq(fe_set_vring_enable(&e.fe, 0, true), 0);
+	echo_check(&r.ring[0], 10);
+	echo_check(&r.ring[1], 10);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
 START_TEST(firmware_then_system_with_other_features)
 {
 	struct echo_rings r, r2;
@@ -517,16 +570,20 @@ START_TEST(reset_device_keeps_ownership_and_memory)
 {
 	struct echo_rings r;
 	struct echo e;
-	uint8_t status;
+	uint8_t status, config;
 
 	echo_start(&e, (unsigned int)_i, 0);
 	echo_up(&e, &r, 2, 16, EVENT_IDX);
 	echo_check(&r.ring[0], 10);
 	ck_assert_int_eq(fe_set_status(&e.fe, 15), 0);
+	config = 200;
+	ck_assert_int_eq(fe_set_config(&e.fe, 0, &config, 1, VU_CONFIG_WRITABLE), 0);
 	ck_assert_int_eq(fe_reset_device(&e.fe), 0);
 	ck_assert_uint_eq(atomic_load(&e.resets), 1);
 	ck_assert_int_eq(fe_get_status(&e.fe, &status), 0);
 	ck_assert_uint_eq(status, 0);
+	ck_assert_int_eq(fe_get_config(&e.fe, 0, &config, 1), 0);
+	ck_assert_uint_eq(config, 1);
 	ck_assert_uint_eq(atomic_load(&e.unmaps), 0);
 	fe_ring_reset(&r.ring[0], 0);
 	/* Protocol features and memory are still there: features and rings are enough. */
@@ -873,6 +930,8 @@ int main(void)
 	ADD(get_vring_base_stops_and_does_not_reset);
 	ADD(get_vring_base_waits_for_requests);
 	ADD(used_index_is_read_at_each_start);
+	ADD(used_index_need_not_be_the_base);
+	ADD(disabled_ring_set_up_anew);
 	ADD(firmware_then_system_with_other_features);
 	ADD(features_while_rings_run);
 	ADD(ring_address_while_it_runs);
