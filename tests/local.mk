@@ -54,10 +54,22 @@ tests_proto_test_requests_LDADD = $(echo_LDADD)
 
 # The allocator is the sanitizers' own business.
 if !HAVE_SANITIZER
-check_PROGRAMS += tests/unit/test_alloc
-TESTS += tests/unit/test_alloc
+alloc_tests = tests/unit/test_alloc tests/unit/test_alloc_blk
+check_PROGRAMS += $(alloc_tests)
+TESTS += $(alloc_tests)
+
+tests_unit_test_alloc_SOURCES = \
+	tests/unit/count_alloc.c tests/unit/count_alloc.h tests/unit/test_alloc.c
 tests_unit_test_alloc_CPPFLAGS = $(check_CPPFLAGS)
 tests_unit_test_alloc_CFLAGS = $(check_CFLAGS)
 tests_unit_test_alloc_LDADD = $(echo_LDADD)
+
+tests_unit_test_alloc_blk_SOURCES = \
+	tests/unit/count_alloc.c tests/unit/count_alloc.h tests/unit/test_alloc_blk.c \
+	$(blk_fixture)
+tests_unit_test_alloc_blk_CPPFLAGS = $(check_CPPFLAGS)
+tests_unit_test_alloc_blk_CFLAGS = $(check_CFLAGS)
+tests_unit_test_alloc_blk_LDFLAGS = $(blk_test_ldflags)
+tests_unit_test_alloc_blk_LDADD = $(blk_test_ldadd)
 endif
 endif

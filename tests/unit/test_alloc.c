@@ -1,46 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * No allocation on the request path in steady state.
- *
- * The C library's allocator is replaced by one which counts and passes on.
- */
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-
+/* No allocation on the library's request path in steady state. */
+#include "count_alloc.h"
 #include "tests/echo.h"
 #include "tests/tap.h"
-
-extern void *__libc_malloc(size_t n);
-extern void *__libc_calloc(size_t n, size_t m);
-extern void *__libc_realloc(void *p, size_t n);
-extern void *__libc_memalign(size_t align, size_t n);
-
-static atomic_uint allocations;
-
-void *malloc(size_t n)
-{
-	atomic_fetch_add(&allocations, 1);
-	return __libc_malloc(n);
-}
-
-void *calloc(size_t n, size_t m)
-{
-	atomic_fetch_add(&allocations, 1);
-	return __libc_calloc(n, m);
-}
-
-void *realloc(void *p, size_t n)
-{
-	atomic_fetch_add(&allocations, 1);
-	return __libc_realloc(p, n);
-}
-
-void *aligned_alloc(size_t align, size_t n)
-{
-	atomic_fetch_add(&allocations, 1);
-	return __libc_memalign(align, n);
-}
 
 /*
  * Requests of every number of pieces, some in indirect tables.  Whether all were served;
@@ -90,11 +52,11 @@ START_TEST(steady_state)
 	for (i = 0; i < 20; i++)
 		iov[i] = (struct iovec){ fe_mem_alloc(&r.mem, 16, 1), 16 };
 	ck_assert(some_requests(&r.ring[0], iov));
-	ck_assert_uint_gt(atomic_load(&allocations), 0);
-	n = atomic_load(&allocations);
+	ck_assert_uint_gt(count_allocations(), 0);
+	n = count_allocations();
 	for (i = 0; ok && i < 10; i++)
 		ok = some_requests(&r.ring[0], iov);
-	n = atomic_load(&allocations) - n;
+	n = count_allocations() - n;
 	ck_assert(ok);
 	ck_assert_uint_eq(n, 0);
 	echo_down(&e, &r);
