@@ -83,12 +83,18 @@ static const struct mem_ops dev_mem_ops = {
  * Sessions
  */
 
+static void dev_clear_control(struct vhost_dev *dev)
+{
+	mem_exit(&dev->mem);
+	dev->control = NULL;
+}
+
 static void dev_stopped(struct vhost_work *work)
 {
 	struct vhost_dev *dev = container_of(work, struct vhost_dev, stop_work);
 
-	mem_exit(&dev->mem);
-	dev->control = NULL;
+	dev_clear_control(dev);
+	dev->stopping = false;
 	dev->stop_done(dev, dev->stop_arg);
 }
 
@@ -114,17 +120,24 @@ static void dev_accept(evutil_socket_t listen_fd, short what, void *arg)
 	struct vhost_dev *dev = arg;
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
+	(void)what;
 	if (fd >= 0 && !conn_open(dev, fd))
 		return;		/* until it ends, others wait in the backlog */
 	if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)) {
 		event_add(dev->listen_ev, NULL);
 		return;
 	}
-	/* Without descriptors or memory: say so once, and try again after a while. */
-	if (!(what & EV_TIMEOUT))
-		dev_log(dev, VHOST_LOG_ERR, "cannot accept a front-end: %m");
-	event_del(dev->listen_ev);
-	event_base_once(vhost_worker_base(dev->control), -1, EV_TIMEOUT, dev_accept, dev, &later);
+	/* Without descriptors or memory: try again after a while. */
+	dev_log(dev, VHOST_LOG_ERR, "cannot accept a front-end: %m");
+	event_add(dev->retry_ev, &later);
+}
+
+static void dev_retry_accept(evutil_socket_t fd, short what, void *arg)
+{
+	struct vhost_dev *dev = arg;
+
+	(void)fd, (void)what;
+	event_add(dev->listen_ev, NULL);
 }
 
 static int dev_set_control(struct vhost_dev *dev, struct vhost_worker *control)
@@ -150,27 +163,25 @@ static int dev_set_control(struct vhost_dev *dev, struct vhost_worker *control)
 
 static int dev_watch_listen(struct vhost_dev *dev, int fd)
 {
+	struct event_base *base = vhost_worker_base(dev->control);
 	int flags = fcntl(fd, F_GETFL);
 
 	/* A front-end which gave up between poll and accept must not block us. */
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK))
 		return -errno;
-	dev->listen_ev = event_new(vhost_worker_base(dev->control), fd, EV_READ, dev_accept, dev);
-	return dev->listen_ev && !event_add(dev->listen_ev, NULL) ? 0 : -ENOMEM;
+	dev->listen_ev = event_new(base, fd, EV_READ, dev_accept, dev);
+	dev->retry_ev = event_new(base, -1, 0, dev_retry_accept, dev);
+	return dev->listen_ev && dev->retry_ev && !event_add(dev->listen_ev, NULL) ? 0 : -ENOMEM;
 }
 
 static void dev_unwatch_listen(struct vhost_dev *dev)
 {
 	if (dev->listen_ev)
 		event_free(dev->listen_ev);
-	dev->listen_ev = NULL;
+	if (dev->retry_ev)
+		event_free(dev->retry_ev);
+	dev->listen_ev = dev->retry_ev = NULL;
 	close_fd(&dev->listen_fd);
-}
-
-static void dev_clear_control(struct vhost_dev *dev)
-{
-	mem_exit(&dev->mem);
-	dev->control = NULL;
 }
 
 int vhost_dev_listen(struct vhost_dev *dev, struct vhost_worker *control, int fd)

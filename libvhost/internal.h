@@ -69,7 +69,8 @@ struct vhost_dev {
 
 	/* life */
 	int listen_fd;			/* -1: none */
-	struct event *listen_ev;	/* also a timer, after an accept which failed */
+	struct event *listen_ev;
+	struct event *retry_ev;		/* a timer, after an accept which failed */
 	bool stopping;
 	void (*stop_done)(struct vhost_dev *dev, void *arg);
 	void *stop_arg;

@@ -24,14 +24,24 @@
  * edge.  That saves a system call for each kick.  A pipe would fill up, and is emptied.
  */
 
+/* As many reads as empty a pipe of the usual size, 64 KiB. */
+#define KICK_READS 256
+
 static void queue_empty_fifo(int fd)
 {
 	char buf[256];
 	struct iovec iov = { buf, sizeof(buf) };
 
-	/* O_NONBLOCK is shared with the front-end, which could take it away meanwhile. */
-	while (preadv2(fd, &iov, 1, -1, RWF_NOWAIT) == (ssize_t)sizeof(buf))
-		;
+	unsigned int i;
+
+	/*
+	 * O_NONBLOCK is shared with the front-end, which could take it away meanwhile.  Nor
+	 * must it keep us here by writing on: what is left comes with the next edge.
+	 */
+	for (i = 0; i < KICK_READS; i++) {
+		if (preadv2(fd, &iov, 1, -1, RWF_NOWAIT) != (ssize_t)sizeof(buf))
+			return;
+	}
 }
 
 static void queue_kick_event(evutil_socket_t fd, short what, void *arg)

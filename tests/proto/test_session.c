@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "tests/echo.h"
@@ -773,6 +774,35 @@ START_TEST(second_front_end_waits)
 }
 END_TEST
 
+START_TEST(no_descriptor_left_for_a_front_end)
+{
+	struct rlimit old, none;
+	char path[64];
+	struct fe second;
+	struct echo e;
+
+	/* It waits until there is one; or the device stops before that. */
+	temp_socket(path);
+	echo_start_listen(&e, (unsigned int)_i, path);
+	ck_assert_int_eq(fe_sync(&e.fe), 0);
+	ck_assert_int_eq(fe_connect(&second, path), 0);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = (struct rlimit){ 3, old.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	fe_close(&e.fe);
+	echo_wait(&e.downs, 1);
+	second.timeout_ms = QUIET_MS;
+	ck_assert_int_eq(fe_sync(&second), -ETIMEDOUT);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+	second.timeout_ms = FE_TIMEOUT_MS;
+	if (_i)
+		ck_assert_int_eq(fe_recv_raw(&second, &(struct fe_msg){ 0 }), 0);
+	fe_close(&second);
+	unlink(path);
+	echo_stop(&e);
+}
+END_TEST
+
 /* What QEMU sends until a ring runs; a front-end may die behind each. */
 static int step(struct echo *e, struct echo_rings *r, int i)
 {
@@ -949,6 +979,7 @@ int main(void)
 	ADD(disconnect_waits_for_requests);
 	ADD(reconnect_with_requests_in_work);
 	ADD(second_front_end_waits);
+	ADD(no_descriptor_left_for_a_front_end);
 	ADD(front_end_gone_after_each_message);
 	ADD(stop_waits_for_requests);
 	ADD(front_end_which_does_not_read_replies);
