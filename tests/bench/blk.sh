@@ -4,7 +4,7 @@
 #
 #   tests/bench/blk.sh [--a=WHAT] [--b=WHAT] [--dir=DIR] [--size=BYTES] [options of bench_blk]
 #
-# WHAT is ours, ours:OPTION,OPTION... (options of vhost-user-blk), qsd, or qsd:KEY=VALUE,...
+# WHAT is ours, ours:--OPTION,--OPTION... (of vhost-user-blk), qsd, or qsd:KEY=VALUE,...
 # (of its file block device); the default is ours against qsd.  Environment: VHOST_USER_BLK,
 # BENCH_BLK and QSD name the programs; top_builddir says where the first two were built.  It only
 # prints; slowness is no failure.
