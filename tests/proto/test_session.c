@@ -400,6 +400,8 @@ START_TEST(features_while_rings_run)
 	ck_assert_int_eq(fe_set_features(&e.fe, e.fe.features), 0);
 	ck_assert_int_eq(fe_set_features(&e.fe, e.fe.features ^ EVENT_IDX), -EIO);
 	ck_assert_int_eq(fe_set_protocol_features(&e.fe, e.fe.protocol_features), 0);
+	ck_assert_int_eq(fe_set_protocol_features(&e.fe, e.fe.protocol_features ^
+						  FE_BIT(VU_PROTOCOL_F_STATUS)), -EIO);
 	ck_assert_int_eq(fe_set_vring_num(&e.fe, 0, 32), -EIO);
 	ck_assert_int_eq(fe_set_vring_base(&e.fe, 0, 0), -EIO);
 	echo_check(&r.ring[0], 10);
