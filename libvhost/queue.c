@@ -3,7 +3,7 @@
  * A queue at work: taking requests, giving them back, and when to notify.
  *
  * vhost_queue_pop() takes chains into slots; vhost_req_push() only notes the
- * chain in done[].  queue_end_round() does the rest once per round: it publishes
+ * chain in done[].  queue_round_end() does the rest once per round: it publishes
  * done[], signals if the driver wants it, and asks for kicks if the device found
  * the ring empty.  How a queue starts, changes and stops is in queue_conf.c.
  */
