@@ -55,3 +55,42 @@ void backend_config_changed(struct vhost_dev *dev)
 		return;
 	dev->config_changed = false;
 }
+
+int vhost_dev_shared_object_add(struct vhost_dev *dev, const uint8_t uuid[16])
+{
+	(void)dev, (void)uuid;
+	return -ENOTCONN;
+}
+
+int vhost_dev_shared_object_remove(struct vhost_dev *dev, const uint8_t uuid[16])
+{
+	(void)dev, (void)uuid;
+	return -ENOTCONN;
+}
+
+int vhost_dev_shared_object_lookup(struct vhost_dev *dev, const uint8_t uuid[16],
+				   void (*done)(void *arg, int result), void *arg)
+{
+	(void)dev, (void)uuid, (void)done, (void)arg;
+	return -ENOTCONN;
+}
+
+int vhost_dev_shmem_map(struct vhost_dev *dev, const struct vhost_shmem_map *map,
+			void (*done)(void *arg, int result), void *arg)
+{
+	(void)dev, (void)map, (void)done, (void)arg;
+	return -ENOTCONN;
+}
+
+int vhost_dev_shmem_unmap(struct vhost_dev *dev, const struct vhost_shmem_map *map,
+			  void (*done)(void *arg, int result), void *arg)
+{
+	(void)dev, (void)map, (void)done, (void)arg;
+	return -ENOTCONN;
+}
+
+int vhost_dev_host_notifier(struct vhost_dev *dev, unsigned int i, int fd, uint64_t offset)
+{
+	(void)dev, (void)i, (void)fd, (void)offset;
+	return -ENOTCONN;
+}

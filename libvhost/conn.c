@@ -78,6 +78,11 @@ void conn_close(struct vhost_dev *dev, const char *why)
 	close_fd(&c->fd);
 	backend_close(dev);
 	c->closing = true;
+	if (c->replying) {
+		/* Nobody is left to whom the reply could go. */
+		msg_close_fds(&c->out.msg);
+		c->replying = c->busy = false;
+	}
 	if (!c->busy)
 		conn_drain(dev);
 }
@@ -104,11 +109,13 @@ void conn_reply(struct vhost_dev *dev)
 	struct conn *c = &dev->conn;
 	int ret = msg_send(&c->out, c->fd);
 
-	if (ret == -EAGAIN) {
+	c->replying = ret == -EAGAIN;
+	if (c->replying) {
 		/* A front-end which does not read its replies gets no further ones. */
 		event_add(c->write_ev, NULL);
 		return;
 	}
+	msg_close_fds(&c->out.msg);
 	c->out.done = 0;
 	if (ret)
 		conn_close(dev, ret == -EPIPE || ret == -ECONNRESET ? NULL :

@@ -15,14 +15,18 @@
 #define QUEUES_MAX 256
 #define QUEUE_SIZE_MAX 32768
 
+#define DEVICE_FLAGS (VHOST_DEV_KICK_DISABLED | VHOST_DEV_INFLIGHT | VHOST_DEV_IOMMU | \
+		      VHOST_DEV_IN_ORDER | VHOST_DEV_INBAND)
+
 /* Bits of the device type (VIRTIO 2.2); the others are the library's. */
 #define DEVICE_FEATURES ((BIT(24) - 1) | ~(BIT(50) - 1) | BIT(41) | BIT(42))
 
 uint64_t dev_features_offered(const struct vhost_dev *dev)
 {
-	return dev->device_features | BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
-	       BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_RING_RESET) |
-	       BIT(VU_F_PROTOCOL_FEATURES);
+	uint64_t f = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
+		     BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_RING_RESET);
+
+	return dev->device_features | (f & ~dev->features_off) | BIT(VU_F_PROTOCOL_FEATURES);
 }
 
 void dev_reset(struct vhost_dev *dev)
@@ -241,9 +245,11 @@ void vhost_dev_stop(struct vhost_dev *dev, void (*done)(struct vhost_dev *dev, v
 
 static bool dev_params_valid(const struct vhost_dev_ops *ops, const struct vhost_dev_params *p)
 {
-	return ops->kick && p->queues <= QUEUES_MAX && p->queue_size_max <= QUEUE_SIZE_MAX &&
+	return ops->kick && !ops->save == !ops->load && !ops->crypto_create == !ops->crypto_close &&
+	       p->shmem_count <= VU_SHMEM_REGIONS_MAX && (p->shmem_sizes || !p->shmem_count) &&
+	       p->queues <= QUEUES_MAX && p->queue_size_max <= QUEUE_SIZE_MAX &&
 	       p->config_len <= VU_CONFIG_MAX && (p->config || !p->config_len) &&
-	       !(p->features & ~DEVICE_FEATURES) && !(p->flags & ~VHOST_DEV_KICK_DISABLED) &&
+	       !(p->features & ~DEVICE_FEATURES) && !(p->flags & ~DEVICE_FLAGS) &&
 	       p->req_priv <= UINT16_MAX;
 }
 
@@ -270,8 +276,10 @@ static int dev_alloc_queues(struct vhost_dev *dev, size_t req_priv)
 	return 0;
 }
 
-static void dev_take_params(struct vhost_dev *dev, const struct vhost_dev_params *p)
+static int dev_take_params(struct vhost_dev *dev, const struct vhost_dev_params *p)
 {
+	size_t shmem_size = p->shmem_count * sizeof(p->shmem_sizes[0]);
+
 	dev->device_features = p->features;
 	dev->nqueues = p->queues ? p->queues : 1;
 	dev->queue_size_max = p->queue_size_max ? p->queue_size_max : 1024;
@@ -280,7 +288,15 @@ static void dev_take_params(struct vhost_dev *dev, const struct vhost_dev_params
 	if (p->config_len)
 		memcpy(dev->config_initial, p->config, p->config_len);
 	memcpy(dev->config, dev->config_initial, sizeof(dev->config));
+	dev->features_off = p->features_off;
 	dev->name = strdup(p->name ? p->name : "vhost");
+	dev->shmem_count = p->shmem_count;
+	dev->shmem_sizes = malloc(MAX(shmem_size, 1u));
+	if (!dev->name || !dev->shmem_sizes)
+		return -ENOMEM;
+	if (shmem_size)
+		memcpy(dev->shmem_sizes, p->shmem_sizes, shmem_size);
+	return 0;
 }
 
 int vhost_dev_new_sized(struct vhost_dev **result, const struct vhost_dev_ops *ops,
@@ -301,8 +317,7 @@ int vhost_dev_new_sized(struct vhost_dev **result, const struct vhost_dev_ops *o
 		free(dev);
 		return -EINVAL;
 	}
-	dev_take_params(dev, &p);
-	if (!dev->name || dev_alloc_queues(dev, p.req_priv)) {
+	if (dev_take_params(dev, &p) || dev_alloc_queues(dev, p.req_priv)) {
 		vhost_dev_free(dev);
 		return -ENOMEM;
 	}
@@ -314,6 +329,7 @@ void vhost_dev_free(struct vhost_dev *dev)
 {
 	free(dev->queues);
 	free(dev->rings);
+	free(dev->shmem_sizes);
 	free(dev->name);
 	free(dev);
 }
@@ -368,4 +384,10 @@ uint64_t vhost_dev_features(const struct vhost_dev *dev)
 void vhost_dev_stats(const struct vhost_dev *dev, struct vhost_dev_stats *stats)
 {
 	*stats = dev->stats;
+}
+
+int vhost_dev_connect(struct vhost_dev *dev, struct vhost_worker *control, const char *path)
+{
+	(void)dev, (void)control, (void)path;
+	return -ENOSYS;
 }

@@ -38,6 +38,7 @@ struct conn {
 	struct msg_stream in;		/* the message in work */
 	struct msg_stream out;		/* its reply */
 	bool busy;			/* the message in work is not answered yet */
+	bool replying;			/* its reply waits until the socket takes it */
 	bool closing;			/* it has ended, but not all that it has caused */
 };
 
@@ -47,7 +48,10 @@ struct vhost_dev {
 	char *name;
 	void *opaque;
 	uint64_t device_features;	/* the device type's */
+	uint64_t features_off;		/* of the library's, not to be offered */
 	unsigned int nqueues, queue_size_max, flags;
+	uint64_t *shmem_sizes;		/* shmem_count, bytes */
+	unsigned int shmem_count;
 	struct vhost_queue *queues;	/* nqueues */
 	struct log_limit log_limit;
 	struct vhost_worker *control;	/* NULL: not attached yet */
@@ -119,6 +123,8 @@ void conn_memory_settled(struct vhost_dev *dev);
 void proto_handle(struct vhost_dev *dev);
 /* The message in work, whose handler returned PROTO_PENDING, is done. */
 void proto_finish(struct vhost_dev *dev, int result);
+/* The reply to the message in work brings this fd along, which is the reply's now. */
+void proto_reply_fd(struct vhost_dev *dev, int fd);
 /* The protocol features which the device offers. */
 uint64_t proto_features_offered(const struct vhost_dev *dev);
 
@@ -134,22 +140,71 @@ static inline bool dev_has_protocol(const struct vhost_dev *dev, enum vu_protoco
 enum { PROTO_REPLY = 1, PROTO_PENDING = 2 };
 
 /*
- * proto_vring.c, proto_mem.c: handlers of ring and memory messages
+ * Handlers of messages, by file.
  */
 
+/* proto_dev.c: the device as a whole */
+int proto_get_features(struct vhost_dev *dev, struct msg *msg);
+int proto_set_features(struct vhost_dev *dev, struct msg *msg);
+int proto_set_owner(struct vhost_dev *dev, struct msg *msg);
+int proto_reset_owner(struct vhost_dev *dev, struct msg *msg);
+int proto_get_protocol_features(struct vhost_dev *dev, struct msg *msg);
+int proto_set_protocol_features(struct vhost_dev *dev, struct msg *msg);
+int proto_get_queue_num(struct vhost_dev *dev, struct msg *msg);
+int proto_set_backend_req_fd(struct vhost_dev *dev, struct msg *msg);
+int proto_get_config(struct vhost_dev *dev, struct msg *msg);
+int proto_set_config(struct vhost_dev *dev, struct msg *msg);
+int proto_reset_device(struct vhost_dev *dev, struct msg *msg);
+int proto_set_status(struct vhost_dev *dev, struct msg *msg);
+int proto_get_status(struct vhost_dev *dev, struct msg *msg);
+int proto_unsupported(struct vhost_dev *dev, struct msg *msg);
+
+/* proto_vring.c: rings */
 int proto_set_vring_num(struct vhost_dev *dev, struct msg *msg);
 int proto_set_vring_addr(struct vhost_dev *dev, struct msg *msg);
 int proto_set_vring_base(struct vhost_dev *dev, struct msg *msg);
 int proto_get_vring_base(struct vhost_dev *dev, struct msg *msg);
+int proto_get_vring_base_skip_drain(struct vhost_dev *dev, struct msg *msg);
 int proto_set_vring_kick(struct vhost_dev *dev, struct msg *msg);
 int proto_set_vring_call(struct vhost_dev *dev, struct msg *msg);
 int proto_set_vring_err(struct vhost_dev *dev, struct msg *msg);
 int proto_set_vring_enable(struct vhost_dev *dev, struct msg *msg);
+int proto_vring_kick(struct vhost_dev *dev, struct msg *msg);
 
+/* proto_mem.c: guest memory */
 int proto_set_mem_table(struct vhost_dev *dev, struct msg *msg);
 int proto_get_max_mem_slots(struct vhost_dev *dev, struct msg *msg);
 int proto_add_mem_reg(struct vhost_dev *dev, struct msg *msg);
 int proto_rem_mem_reg(struct vhost_dev *dev, struct msg *msg);
+
+/* proto_type.c: messages of certain device types */
+int proto_send_rarp(struct vhost_dev *dev, struct msg *msg);
+int proto_net_set_mtu(struct vhost_dev *dev, struct msg *msg);
+int proto_create_crypto_session(struct vhost_dev *dev, struct msg *msg);
+int proto_close_crypto_session(struct vhost_dev *dev, struct msg *msg);
+int proto_gpu_set_socket(struct vhost_dev *dev, struct msg *msg);
+int proto_get_shared_object(struct vhost_dev *dev, struct msg *msg);
+int proto_get_shmem_config(struct vhost_dev *dev, struct msg *msg);
+
+/* proto_log.c: the log of written pages */
+int proto_set_log_base(struct vhost_dev *dev, struct msg *msg);
+int proto_set_log_fd(struct vhost_dev *dev, struct msg *msg);
+
+/* proto_inflight.c: requests in flight */
+int proto_get_inflight_fd(struct vhost_dev *dev, struct msg *msg);
+int proto_set_inflight_fd(struct vhost_dev *dev, struct msg *msg);
+
+/* proto_iotlb.c: translations */
+int proto_iotlb_msg(struct vhost_dev *dev, struct msg *msg);
+
+/* postcopy.c: memory which arrives while it is used */
+int proto_postcopy_advise(struct vhost_dev *dev, struct msg *msg);
+int proto_postcopy_listen(struct vhost_dev *dev, struct msg *msg);
+int proto_postcopy_end(struct vhost_dev *dev, struct msg *msg);
+
+/* state.c: the device's own state */
+int proto_set_device_state_fd(struct vhost_dev *dev, struct msg *msg);
+int proto_check_device_state(struct vhost_dev *dev, struct msg *msg);
 
 /*
  * ring_setup.c: from what the front-end said to what the queues are

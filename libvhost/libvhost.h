@@ -41,8 +41,8 @@
  *
  * Which worker
  *
- * Each device has one control worker, given to vhost_dev_listen() or
- * vhost_dev_attach(), and a worker per queue, given to vhost_dev_bind() or else
+ * Each device has one control worker, given to vhost_dev_listen(),
+ * vhost_dev_attach() or vhost_dev_connect(), and a worker per queue, given to vhost_dev_bind() or else
  * the control worker too.  Functions marked "control worker" and "queue's
  * worker" may be called on that worker only: from its callbacks, or from any
  * thread while the worker does not run.  Functions marked "any thread" have no
@@ -142,6 +142,15 @@ struct vhost_dev_ops {
 	 */
 	void (*queue_stop)(struct vhost_queue *q);
 
+	/*
+	 * As queue_stop, and called instead of it, but the front-end does not want to
+	 * wait for the requests (vhost-user, GET_VRING_BASE_SKIP_DRAIN): end what can be
+	 * ended now by vhost_req_abandon(), after which the memory of the
+	 * request must not be written to any more.  Together with VHOST_DEV_INFLIGHT this
+	 * callback makes the library offer that message.
+	 */
+	void (*queue_cancel)(struct vhost_queue *q);
+
 	/* On the control worker: */
 
 	/*
@@ -175,7 +184,44 @@ struct vhost_dev_ops {
 	 */
 	int (*mem_map)(struct vhost_dev *dev, void *va, size_t len);
 	void (*mem_unmap)(struct vhost_dev *dev, void *va, size_t len);
+
+	/*
+	 * The device's own state, for a migration (vhost-user, "Migrating back-end state");
+	 * no queue runs.  save allocates *buf by malloc(), which the library frees, and
+	 * sets *len, at most VHOST_STATE_MAX bytes.  load takes what save has given elsewhere,
+	 * or what a hostile peer has made of it.  Both or none.
+	 */
+	int (*save)(struct vhost_dev *dev, void **buf, size_t *len);
+	int (*load)(struct vhost_dev *dev, const void *buf, size_t len);
+
+	/*
+	 * Messages for certain device types (vhost-user, "Front-end message types").  Each
+	 * callback which is set makes the library offer the protocol feature it belongs
+	 * to.  0, or a negative errno which fails the front-end's message.
+	 */
+
+	/* SEND_RARP: announce this Ethernet address to the outer network. */
+	int (*send_rarp)(struct vhost_dev *dev, const uint8_t mac[6]);
+	/* NET_SET_MTU: 68 to 65535 bytes. */
+	int (*set_mtu)(struct vhost_dev *dev, uint16_t mtu);
+	/*
+	 * CREATE_CRYPTO_SESSION: len bytes of operation code and parameters, to be judged by
+	 * the device; *id becomes the session's number, not negative.  CLOSE_CRYPTO_SESSION.
+	 * Both or none.
+	 */
+	int (*crypto_create)(struct vhost_dev *dev, const void *session, size_t len, int64_t *id);
+	int (*crypto_close)(struct vhost_dev *dev, uint64_t id);
+	/* GPU_SET_SOCKET: the device owns fd now, also if it refuses. */
+	int (*gpu_socket)(struct vhost_dev *dev, int fd);
+	/*
+	 * GET_SHARED_OBJECT: an fd of the object with this UUID (RFC 9562), which remains the
+	 * device's, or a negative errno.
+	 */
+	int (*shared_object)(struct vhost_dev *dev, const uint8_t uuid[16]);
 };
+
+/* The most that a device's state may be, in bytes. */
+#define VHOST_STATE_MAX	(16u << 20)
 
 /*
  * What a device is.  Zero means the default, so that a caller names only what
@@ -191,6 +237,10 @@ struct vhost_dev_params {
 	size_t config_len;		/* bytes, at most 256 */
 	size_t req_priv;		/* private bytes in each struct vhost_req */
 	unsigned int flags;		/* VHOST_DEV_* */
+	uint64_t features_off;		/* bits of rings and transport not to be offered */
+	const uint64_t *shmem_sizes;	/* bytes of each shared memory region (VIRTIO 2.10), by
+					 * its id; multiples of the page size, 0: none; copied */
+	unsigned int shmem_count;	/* elements of shmem_sizes, at most 256 */
 };
 
 /*
@@ -199,6 +249,28 @@ struct vhost_dev_params {
  * Ask vhost_queue_enabled().  Default: requests wait until the ring is enabled.
  */
 #define VHOST_DEV_KICK_DISABLED	(1u << 0)
+/*
+ * Track requests in memory which the front-end keeps (vhost-user, "Inflight I/O
+ * tracking"): after a crash of the process, those which were popped and not yet
+ * pushed are popped again, in the original order, by the next one.
+ */
+#define VHOST_DEV_INFLIGHT	(1u << 1)
+/*
+ * Offer VIRTIO_F_ACCESS_PLATFORM: the device works behind an IOMMU which the front-end
+ * emulates.  Not for front-ends which accept the feature without having an IOMMU, as
+ * User-mode Linux does.
+ */
+#define VHOST_DEV_IOMMU		(1u << 2)
+/*
+ * Offer VIRTIO_F_IN_ORDER.  The device may push in any order nevertheless; what comes early
+ * then waits.  For devices which finish their requests in order by nature.
+ */
+#define VHOST_DEV_IN_ORDER	(1u << 3)
+/*
+ * Offer notifications as messages (VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS), for
+ * simulators.  Not for QEMU, which accepts the feature without knowing it.
+ */
+#define VHOST_DEV_INBAND	(1u << 4)
 
 /* Statistics of a queue; all counters since the device was created. */
 struct vhost_queue_stats {
@@ -252,6 +324,13 @@ int vhost_dev_listen(struct vhost_dev *dev, struct vhost_worker *control, int fd
 int vhost_dev_attach(struct vhost_dev *dev, struct vhost_worker *control, int fd);
 
 /*
+ * Be the client of the Unix socket at path: connect to the front-end which listens there,
+ * and whenever the connection is missing or lost try again, after 100 ms at first and up to
+ * 5 s later.  -ENAMETOOLONG; that nobody listens yet is no error.  Control worker.
+ */
+int vhost_dev_connect(struct vhost_dev *dev, struct vhost_worker *control, const char *path);
+
+/*
  * Stop: drain the queues, disconnect, close the sockets.  done(dev, arg) runs on
  * the control worker when nothing of the device is in use any more; it may free
  * the device.  Without listen or attach before, it runs at once.  Control worker.
@@ -268,6 +347,44 @@ void vhost_dev_free(struct vhost_dev *dev);
  * be when the rings start.  -EINVAL: out of range.  Control worker.
  */
 int vhost_dev_update_config(struct vhost_dev *dev, uint32_t off, const void *buf, uint32_t len);
+
+/*
+ * Messages to the front-end (vhost-user, "Back-end message types").  Control worker.
+ *
+ * -ENOTCONN: there is no channel to the front-end, or its feature was not negotiated;
+ * -EAGAIN: too many messages are on their way.  done, where there is one and the message was
+ * sent, is called later on the control worker with arg and the front-end's answer: 0, or a
+ * negative errno, -ECONNRESET when the front-end has gone.
+ */
+
+/* Offer, or take back, an object which other devices can get from the front-end. */
+int vhost_dev_shared_object_add(struct vhost_dev *dev, const uint8_t uuid[16]);
+int vhost_dev_shared_object_remove(struct vhost_dev *dev, const uint8_t uuid[16]);
+/* Get an object of another device: the answer is an fd, which done owns. */
+int vhost_dev_shared_object_lookup(struct vhost_dev *dev, const uint8_t uuid[16],
+				   void (*done)(void *arg, int result), void *arg);
+
+/* A piece of a shared memory region. */
+struct vhost_shmem_map {
+	uint8_t id;			/* index into params.shmem_sizes */
+	bool writable;
+	int fd;				/* for map; remains the caller's */
+	uint64_t fd_offset;		/* bytes */
+	uint64_t offset;		/* in the region, bytes */
+	uint64_t len;			/* bytes */
+};
+
+/* Show a part of fd to the driver in a shared memory region, or hide it again. */
+int vhost_dev_shmem_map(struct vhost_dev *dev, const struct vhost_shmem_map *map,
+			void (*done)(void *arg, int result), void *arg);
+int vhost_dev_shmem_unmap(struct vhost_dev *dev, const struct vhost_shmem_map *map,
+			  void (*done)(void *arg, int result), void *arg);
+
+/*
+ * Let the driver's notifications of queue i go directly to the page at this offset of fd,
+ * a hardware doorbell; fd remains the caller's, -1 undoes it.
+ */
+int vhost_dev_host_notifier(struct vhost_dev *dev, unsigned int i, int fd, uint64_t offset);
 
 /* Queue i, or NULL when there is none.  Any thread. */
 struct vhost_queue *vhost_dev_queue(struct vhost_dev *dev, unsigned int i);
@@ -299,9 +416,17 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n);
 /*
  * The request is done; it is gone with this call.  The first len bytes of its in
  * part may have been written; len is what the driver is told (VIRTIO 2.7.8.2) and
- * must not exceed what was written from the start on without a gap.
+ * must not exceed what was written from the start on without a gap.  For a migration the
+ * library notes these bytes as written, and besides, whatever len is, all up to the end of what
+ * vhost_req_write() wrote and vhost_req_slice() gave out.
  */
 void vhost_req_push(struct vhost_req *req, size_t len);
+
+/*
+ * The request will not be finished here (see queue_cancel); it is gone with this call, and
+ * another process goes on with it.  Only between queue_cancel and the queue's next start.
+ */
+void vhost_req_abandon(struct vhost_req *req);
 
 /* Publish now what was pushed, instead of at the end of the round. */
 void vhost_queue_flush(struct vhost_queue *q);

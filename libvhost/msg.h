@@ -16,6 +16,14 @@ struct msg {
 		struct vu_memory memory;
 		struct vu_mem_reg mem_reg;
 		struct vu_config config;
+		struct vu_log log;
+		struct vu_iotlb iotlb;
+		struct vu_vring_area area;
+		struct vu_inflight inflight;
+		struct vu_shared shared;
+		struct vu_transfer_state transfer;
+		struct vu_mmap mmap;
+		struct vu_shmem_config shmem;
 		uint8_t bytes[VU_PAYLOAD_MAX];
 	} payload;
 	int fds[VU_FDS_MAX];		/* owned by the message; -1: taken out */

@@ -73,6 +73,8 @@ int proto_add_mem_reg(struct vhost_dev *dev, struct msg *msg)
 {
 	struct mem_place place = place_of(&msg->payload.mem_reg.region);
 
+	if (msg->header.size != sizeof(msg->payload.mem_reg) || msg->nfds != 1)
+		return -EINVAL;
 	return mem_apply(dev, &(struct mem_change){ .keep = true, .add = &place, .fds = msg->fds,
 						    .count = 1 }, mem_added);
 }

@@ -172,3 +172,13 @@ int proto_set_vring_enable(struct vhost_dev *dev, struct msg *msg)
 	dev->rings[s->index].enabled = s->num;
 	return vring_pending(dev, s->index);
 }
+
+int proto_get_vring_base_skip_drain(struct vhost_dev *dev, struct msg *msg)
+{
+	return proto_unsupported(dev, msg);
+}
+
+int proto_vring_kick(struct vhost_dev *dev, struct msg *msg)
+{
+	return proto_unsupported(dev, msg);
+}

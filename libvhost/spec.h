@@ -174,4 +174,96 @@ struct vu_config {
 
 #define VU_CONFIG_HEADER	12u	/* bytes before region */
 
+/* SET_LOG_BASE: a bitmap with one bit for each VU_LOG_PAGE of guest memory */
+#define VU_LOG_PAGE		4096u
+
+struct vu_log {
+	uint64_t size;			/* bytes of the bitmap */
+	uint64_t offset;		/* in the file */
+};
+
+/* struct vu_iotlb.perm */
+#define VU_IOTLB_RO		1u
+#define VU_IOTLB_WO		2u
+#define VU_IOTLB_RW		3u
+
+/* struct vu_iotlb.type */
+enum vu_iotlb_type {
+	VU_IOTLB_MISS = 1,
+	VU_IOTLB_UPDATE = 2,
+	VU_IOTLB_INVALIDATE = 3,
+	VU_IOTLB_ACCESS_FAIL = 4,
+};
+
+struct vu_iotlb {
+	uint64_t iova;
+	uint64_t size;
+	uint64_t user_addr;
+	uint8_t perm;
+	uint8_t type;			/* enum vu_iotlb_type */
+	uint8_t padding[6];
+};
+
+#define VU_IOTLB_SIZE_MIN	26u	/* bytes without the padding, which some leave out */
+
+/* VRING_HOST_NOTIFIER_MSG; the u64 is as in SET_VRING_KICK */
+struct vu_vring_area {
+	uint64_t u64;
+	uint64_t size;
+	uint64_t offset;
+};
+
+struct vu_inflight {
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
+	uint16_t num_queues;
+	uint16_t queue_size;
+	uint8_t padding[4];
+};
+
+#define VU_INFLIGHT_SIZE_MIN	20u	/* bytes without the padding, which some leave out */
+
+#define VU_UUID_SIZE		16
+
+struct vu_shared {
+	uint8_t uuid[VU_UUID_SIZE];
+};
+
+/* SET_DEVICE_STATE_FD */
+#define VU_TRANSFER_SAVE	0u
+#define VU_TRANSFER_LOAD	1u
+#define VU_TRANSFER_STOPPED	0u	/* the only phase */
+#define VU_TRANSFER_NO_FD	0x100u	/* in the reply: use the fd which you have sent */
+
+struct vu_transfer_state {
+	uint32_t direction;
+	uint32_t phase;
+};
+
+#define VU_MMAP_F_RW		1u
+
+struct vu_mmap {
+	uint8_t shmid;
+	uint8_t padding[7];
+	uint64_t fd_offset;
+	uint64_t shm_offset;
+	uint64_t len;
+	uint64_t flags;
+};
+
+#define VU_SHMEM_REGIONS_MAX	256
+
+struct vu_shmem_config {
+	uint32_t num_regions;
+	uint32_t padding;
+	uint64_t sizes[VU_SHMEM_REGIONS_MAX];
+};
+
+/*
+ * CREATE_CRYPTO_SESSION: operation, parameters, and at the very end the session's id.  The
+ * parameters are the device type's; their size differs between versions of the protocol.
+ */
+#define VU_CRYPTO_SIZE_MIN	16u
+#define VU_CRYPTO_SIZE_MAX	2048u
+
 #endif /* VHOST_SPEC_H */

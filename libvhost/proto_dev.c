@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Handlers of messages about the device as a whole: negotiation, config space, reset. */
+#include "internal.h"
+
+#include <errno.h>
+#include <endian.h>
+#include <inttypes.h>
+#include <linux/virtio_config.h>
+#include <string.h>
+
+/*
+ * Negotiation
+ */
+
+/* Bits which change how a ring is read: none may be acknowledged that was not offered. */
+#define TRANSPORT_FEATURES (BIT(44) - BIT(24))
+
+int proto_get_features(struct vhost_dev *dev, struct msg *msg)
+{
+	msg->payload.u64 = dev_features_offered(dev);
+	return PROTO_REPLY;
+}
+
+static int proto_accept_features(struct vhost_dev *dev, uint64_t features)
+{
+	int ret;
+
+	if (features == dev->features)
+		return 0;
+	if (ring_setup_any_started(dev))
+		return -EBUSY;
+	/* Rings of a legacy driver are in the guest's byte order, which nobody tells us. */
+	if (BYTE_ORDER == BIG_ENDIAN && !(features & BIT(VIRTIO_F_VERSION_1)))
+		return -EOPNOTSUPP;
+	ret = dev->ops.features ? dev->ops.features(dev, features) : 0;
+	if (!ret)
+		dev->features = features;
+	return ret;
+}
+
+int proto_set_features(struct vhost_dev *dev, struct msg *msg)
+{
+	uint64_t unknown = msg->payload.u64 & ~dev_features_offered(dev);
+	uint64_t features = msg->payload.u64 & ~unknown;
+	unsigned int i;
+	int ret;
+
+	if (unknown & TRANSPORT_FEATURES)
+		return -EINVAL;
+	/* QEMU adds bits of the device type which it emulates by itself. */
+	if (unknown)
+		dev_log(dev, VHOST_LOG_DEBUG, "features %#" PRIx64 " were not offered", unknown);
+	ret = proto_accept_features(dev, features);
+	if (ret)
+		return ret;
+	/* "Ring states": without protocol features there is no SET_VRING_ENABLE. */
+	if (features & BIT(VU_F_PROTOCOL_FEATURES))
+		return 0;
+	for (i = 0; i < dev->nqueues; i++)
+		dev->rings[i].enabled = true;
+	ring_setup_apply_all(dev, proto_finish);
+	return PROTO_PENDING;
+}
+
+int proto_get_protocol_features(struct vhost_dev *dev, struct msg *msg)
+{
+	msg->payload.u64 = proto_features_offered(dev);
+	return PROTO_REPLY;
+}
+
+int proto_set_protocol_features(struct vhost_dev *dev, struct msg *msg)
+{
+	uint64_t features = msg->payload.u64;
+
+	if (features & ~proto_features_offered(dev))
+		return -EINVAL;
+	if (features != dev->protocol_features && ring_setup_any_started(dev))
+		return -EBUSY;
+	dev->protocol_features = features;
+	return 0;
+}
+
+int proto_get_queue_num(struct vhost_dev *dev, struct msg *msg)
+{
+	msg->payload.u64 = dev->nqueues;
+	return PROTO_REPLY;
+}
+
+int proto_set_owner(struct vhost_dev *dev, struct msg *msg)
+{
+	(void)dev, (void)msg;
+	return 0;
+}
+
+/* Deprecated, and to be ignored: what old front-ends mean by it differs. */
+int proto_reset_owner(struct vhost_dev *dev, struct msg *msg)
+{
+	(void)dev, (void)msg;
+	return 0;
+}
+
+/*
+ * Config space
+ */
+
+/* Whether the message's range is within bounds and as long as the message says. */
+static bool config_in_range(const struct msg *msg)
+{
+	const struct vu_config *c = &msg->payload.config;
+
+	return c->size <= VU_CONFIG_MAX && c->offset <= VU_CONFIG_MAX - c->size &&
+	       msg->header.size == VU_CONFIG_HEADER + c->size;
+}
+
+int proto_get_config(struct vhost_dev *dev, struct msg *msg)
+{
+	struct vu_config *c = &msg->payload.config;
+
+	if (!config_in_range(msg) || c->flags) {
+		/* "Communication": an empty payload is this message's error. */
+		msg->header.size = 0;
+		return PROTO_REPLY;
+	}
+	/* Beyond our config space the array holds zeroes. */
+	memcpy(c->region, dev->config + c->offset, c->size);
+	return PROTO_REPLY;
+}
+
+int proto_set_config(struct vhost_dev *dev, struct msg *msg)
+{
+	struct vu_config *c = &msg->payload.config;
+	int ret;
+
+	if (!config_in_range(msg) || c->flags > VU_CONFIG_MIGRATION || !c->size ||
+	    c->offset >= dev->config_len || c->size > dev->config_len - c->offset)
+		return -EINVAL;
+	if (!dev->ops.set_config)
+		return -EPERM;
+	ret = dev->ops.set_config(dev, c->offset, c->region, c->size);
+	if (!ret)
+		memcpy(dev->config + c->offset, c->region, c->size);
+	return ret;
+}
+
+/* Messages which the table knows and no device of ours offers. */
+int proto_unsupported(struct vhost_dev *dev, struct msg *msg)
+{
+	(void)dev, (void)msg;
+	return -EOPNOTSUPP;
+}
+
+int proto_set_backend_req_fd(struct vhost_dev *dev, struct msg *msg)
+{
+	return backend_open(dev, msg_take_fd(msg));
+}
+
+/*
+ * Reset and status
+ */
+
+static void proto_reset_drained(struct vhost_dev *dev, int result)
+{
+	dev_reset(dev);
+	proto_finish(dev, result);
+}
+
+int proto_reset_device(struct vhost_dev *dev, struct msg *msg)
+{
+	unsigned int i;
+
+	(void)msg;
+	for (i = 0; i < dev->nqueues; i++)
+		dev->rings[i].started = false;
+	ring_setup_apply_all(dev, proto_reset_drained);
+	return PROTO_PENDING;
+}
+
+/*
+ * Status 0 comes at each stop, a paused machine's included; the reset of a device is
+ * RESET_DEVICE.  So the byte is noted and nothing more.
+ */
+int proto_set_status(struct vhost_dev *dev, struct msg *msg)
+{
+	if (msg->payload.u64 > UINT8_MAX)
+		return -EINVAL;
+	dev->status = (uint8_t)msg->payload.u64;
+	return 0;
+}
+
+int proto_get_status(struct vhost_dev *dev, struct msg *msg)
+{
+	msg->payload.u64 = dev->status;
+	return PROTO_REPLY;
+}
