@@ -20,3 +20,7 @@ EXTRA_DIST += $(interop_tests) \
 	tests/interop/lib-qemu.sh \
 	tests/interop/guest.sh \
 	tests/interop/pattern.sh
+
+# A device for DPDK's driver.
+check_PROGRAMS += tests/interop/net_echo
+tests_interop_net_echo_LDADD = libvhost/libcore.la
