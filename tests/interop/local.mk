@@ -5,6 +5,7 @@ interop_tests = \
 	tests/interop/qemu-blk.sh \
 	tests/interop/uml-discard.sh \
 	tests/interop/qemu-reconnect.sh \
+	tests/interop/dpdk-net.sh \
 	tests/interop/uml-config.sh \
 	tests/interop/uml-error.sh \
 	tests/interop/uml-blk.sh \
