@@ -111,7 +111,7 @@ manual_is_clean()
 }
 
 equal "help and the manual have the same options" "$(help_options)" "$(manual_options)"
-equal "these are all that there should be" 17 "$(help_options | uniq | wc -l)"
+equal "these are all that there should be" 20 "$(help_options | uniq | wc -l)"
 if command -v mandoc >/dev/null; then
 	check "the manual is clean" manual_is_clean
 fi
