@@ -3,14 +3,23 @@
 noinst_LTLIBRARIES += frontend/libfrontend.la
 
 frontend_libfrontend_la_SOURCES = \
+	frontend/backend.c \
 	frontend/blk.c \
 	frontend/conn.c \
 	frontend/conn.h \
 	frontend/deadline.h \
+	frontend/fe_backend.h \
 	frontend/fe_blk.h \
+	frontend/fe_iommu.h \
+	frontend/fe_migrate.h \
 	frontend/frontend.h \
+	frontend/iommu.c \
 	frontend/mem.c \
 	frontend/msg.c \
+	frontend/msg.h \
+	frontend/msg_dev.c \
+	frontend/msg_mem.c \
+	frontend/msg_migrate.c \
 	frontend/packed.c \
 	frontend/ring.c \
 	frontend/ring.h \
