@@ -5,6 +5,8 @@
  * Positions are free-running 16-bit indices.  The used index lives in guest
  * memory only: it is read when the ring starts, since the driver may have been
  * reset meanwhile, and kept here afterwards.
+ *
+ * Of a ring we write the used ring, its event word included.
  */
 #include "ring.h"
 
