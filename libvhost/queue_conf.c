@@ -261,6 +261,7 @@ static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
 	}
 	q->conf = *next;
 	q->broken = false;
+	q->order_seq = q->take_seq;
 	q->quota = QUEUE_QUOTA;
 	worker_join(q->worker, &q->round);
 	queue_start_ring(q);

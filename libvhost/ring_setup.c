@@ -140,6 +140,7 @@ static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup
 {
 	*conf = (struct queue_conf){
 		.enabled = rs->enabled,
+		.in_order = dev->features & BIT(VIRTIO_F_IN_ORDER),
 		.ops = dev_packed(dev) ? &packed_ops : &split_ops,
 		.poll = rs->poll,
 		.ring = {
