@@ -26,6 +26,7 @@ struct ring_conf {
 	uint32_t base;			/* position to start from, as in SET_VRING_BASE */
 	bool event_idx;			/* VIRTIO_RING_F_EVENT_IDX is negotiated */
 	bool indirect;			/* VIRTIO_RING_F_INDIRECT_DESC is negotiated */
+	bool notify_on_empty;		/* VIRTIO_F_NOTIFY_ON_EMPTY of a legacy driver */
 };
 
 /* One chain as the ring names it, from take to publish. */

@@ -148,6 +148,8 @@ static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup
 			.base = ring_setup_base(dev, rs),
 			.event_idx = dev->features & BIT(VIRTIO_RING_F_EVENT_IDX),
 			.indirect = dev->features & BIT(VIRTIO_RING_F_INDIRECT_DESC),
+			.notify_on_empty = dev->features & BIT(VIRTIO_F_NOTIFY_ON_EMPTY) &&
+					   !(dev->features & BIT(VIRTIO_F_VERSION_1)),
 		},
 		.kick_fd = rs->kick_fd,
 		.call_fd = rs->call_fd,
