@@ -150,7 +150,7 @@ struct fe_postcopy {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;		/* held or faults */
 	bool held;			/* by lock: faults are not resolved */
-	uint64_t faults;		/* by lock: of the back-end, those held back included */
+	uint64_t faults;		/* by lock: seen; while held no more than one is */
 	uint64_t pages;			/* by lock: brought because of a fault */
 };
 

@@ -216,6 +216,12 @@ int fe_ring_init(struct fe_ring *ring, struct fe_mem *mem, const struct fe_ring_
 void fe_ring_free(struct fe_ring *ring);
 
 /*
+ * The ring is in another memory from now on, at the same guest addresses, as after migration.
+ * What is there is left alone: the caller copies memory, before or after.  -EFAULT: not there.
+ */
+int fe_ring_move(struct fe_ring *ring, struct fe_mem *to);
+
+/*
  * Forget all requests and begin again at base with ring memory as it is when nothing is in it, as
  * a driver does after a reset of the device.  base is as in struct fe_ring_params.
  */
