@@ -417,7 +417,7 @@ static const struct {
 	uint32_t id, size;
 	unsigned int nfds;
 	bool answered;
-	uint32_t words[10];
+	uint32_t words[12];		/* and more than is right */
 } good[] = {
 	{ 1, 32, 0, false, { 0x1000, 0, 1, 0, 0, 0, 0x103, 0 } },
 	{ 1, 32, 0, false, { 0x1000, 0, 1, 0, 0, 0, 0x401, 0 } },
