@@ -15,6 +15,8 @@
 #define GPA		UINT64_C(0x100000)
 #define IOVA		UINT64_C(0xffff00000000)
 #define UVA		UINT64_C(0x50000000)
+#define END		(GPA + 64 * PAGE)
+#define LAST		(UINT64_MAX - PAGE + 1)	/* page of all addresses */
 
 static struct fe_mem mem;
 static struct fe_iommu iommu;
@@ -48,12 +50,13 @@ START_TEST(translations)
 	const struct fe_iommu_entry *e;
 
 	ck_assert_int_eq(fe_iommu_map(&iommu, &mem, IOVA, GPA + PAGE, 2 * PAGE, VU_IOTLB_RO), 0);
-	ck_assert_int_eq(fe_iommu_map(&iommu, &mem, UINT64_MAX - PAGE + 1, GPA, PAGE, VU_IOTLB_RW), 0);
+	ck_assert_int_eq(fe_iommu_map(&iommu, &mem, LAST, GPA, PAGE, VU_IOTLB_RW), 0);
 	ck_assert_int_eq(fe_iommu_map(&iommu, &mem, 0, GPA, 0, VU_IOTLB_RW), -EINVAL);
 	ck_assert_int_eq(fe_iommu_map(&iommu, &mem, UINT64_MAX, GPA, 2, VU_IOTLB_RW), -EINVAL);
-	ck_assert_int_eq(fe_iommu_map(&iommu, &mem, 0, GPA + 64 * PAGE - 1, 2, VU_IOTLB_RW), -EFAULT);
+	ck_assert_int_eq(fe_iommu_map(&iommu, &mem, 0, END - 1, 2, VU_IOTLB_RW), -EFAULT);
 	ck_assert_int_eq(fe_iommu_map(&iommu, &mem, IOVA - 1, GPA, 2, VU_IOTLB_RW), -EEXIST);
-	ck_assert_int_eq(fe_iommu_map(&iommu, &mem, IOVA + 2 * PAGE - 1, GPA, 1, VU_IOTLB_RW), -EEXIST);
+	ck_assert_int_eq(fe_iommu_map(&iommu, &mem, IOVA + 2 * PAGE - 1, GPA, 1, VU_IOTLB_RW),
+			 -EEXIST);
 	ck_assert_int_eq(fe_iommu_map(&iommu, &mem, IOVA + 2 * PAGE, GPA, 1, VU_IOTLB_RW), 0);
 
 	e = fe_iommu_find(&iommu, IOVA + PAGE);

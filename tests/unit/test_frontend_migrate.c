@@ -111,7 +111,8 @@ START_TEST(log_start)
 	msg = asked(6, 0x1, 16, 1);
 	ck_assert_mem_eq(msg->u.bytes, ((uint64_t[]){ log.size, 4096 }), 16);
 	ck_assert_uint_eq(asked(2, 0x1, 8, 0)->u.u64, 0x4000005);
-	asked_addr(&ring, 1, 0x10000 + (uint64_t)((uint8_t *)ring.device_area - mem.regions[0].ptr));
+	asked_addr(&ring, 1,
+		   0x10000 + (uint64_t)((uint8_t *)ring.device_area - mem.regions[0].ptr));
 	ck_assert_int_eq(fe_log_stop(&fe, rings, 1), 0);
 	ck_assert_uint_eq(asked(2, 0x1, 8, 0)->u.u64, 5);
 	asked_addr(&ring, 0, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The front-end library: the messages of migration, IOMMU and device types; the back-end channel. */
+/* The front-end library: messages of migration, IOMMU, device types; the back-end channel. */
 #include "config.h"
 
 #include <errno.h>
