@@ -129,8 +129,7 @@ static void mem_fault_event(evutil_socket_t fd, short what, void *arg)
  * Regions
  */
 
-/* The unit in which this file can be mapped: the page, or the huge page. */
-static size_t mem_map_unit(int fd)
+size_t mem_map_unit(int fd)
 {
 	struct statfs fs;
 

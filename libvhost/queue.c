@@ -195,6 +195,16 @@ void vhost_req_push(struct vhost_req *req, size_t len)
 	worker_touch(&q->round);
 }
 
+void vhost_req_abandon(struct vhost_req *req)
+{
+	struct vhost_queue *q = req->queue;
+
+	/* Elsewhere nobody would ever serve it. */
+	assert(q->cancelling);
+	queue_close_slot(q, slot_of(req));
+	worker_touch(&q->round);
+}
+
 void queue_publish(struct vhost_queue *q)
 {
 	if (!q->done_cnt)
@@ -400,9 +410,4 @@ unsigned int vhost_queue_outstanding(const struct vhost_queue *q)
 void vhost_queue_stats(const struct vhost_queue *q, struct vhost_queue_stats *stats)
 {
 	*stats = q->stats;
-}
-
-void vhost_req_abandon(struct vhost_req *req)
-{
-	(void)req;
 }

@@ -17,6 +17,13 @@
 
 struct event;
 
+/* How a queue stops. */
+enum queue_end {
+	QUEUE_DRAIN,			/* what was popped is awaited */
+	QUEUE_FINISH,			/* and what was in flight when the ring started, too */
+	QUEUE_CANCEL,			/* as little as possible is awaited; the rest stays in flight */
+};
+
 /*
  * What a queue shall be.  The fds belong to the control worker, which keeps those
  * that the queue knows open until a change without them has been taken.
@@ -24,6 +31,7 @@ struct event;
 struct queue_conf {
 	bool live;			/* the ring may be touched */
 	bool enabled;			/* the driver may be served */
+	enum queue_end end;		/* not live only */
 	const struct ring_ops *ops;
 	struct ring_conf ring;
 	struct mem_map *map;		/* live only */
@@ -89,6 +97,7 @@ struct vhost_queue {
 	bool kick_fifo;			/* kick_fd is a pipe, which must be emptied */
 	bool broken;			/* until the next start */
 	bool stopping;			/* a change waits for outstanding to become 0 */
+	bool cancelling;		/* stopping by queue_cancel: requests may be abandoned */
 	bool want_kick;			/* a pop ended short: the device waits for more */
 	bool armed;			/* the driver knows that we want kicks */
 	uint8_t *slots;			/* conf.ring.num times slot_size bytes */
@@ -100,7 +109,7 @@ struct vhost_queue {
 	unsigned int take_seq, taken_mask;
 	struct ring_elem *done;		/* pushed and not published */
 	unsigned int done_cnt;
-	unsigned int outstanding;	/* popped and not pushed */
+	unsigned int outstanding;	/* popped, not pushed and not abandoned */
 	unsigned int quota;		/* requests which may still be taken in this round */
 	struct vhost_queue_stats stats;
 };

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "chain.h"
+#include "inflight.h"
 
 /* Where a ring is and how it is read; a value, made by the control worker. */
 struct ring_conf {
@@ -23,6 +24,10 @@ struct ring_conf {
 	uint32_t base;			/* position to start from, as in SET_VRING_BASE */
 	bool event_idx;			/* VIRTIO_RING_F_EVENT_IDX is negotiated */
 	bool indirect;			/* VIRTIO_RING_F_INDIRECT_DESC is negotiated */
+	bool base_known;		/* base is what the ring said when it stopped */
+	bool packed;			/* VIRTIO_F_RING_PACKED is negotiated */
+	void *inflight;			/* in-flight memory of this ring; NULL: not tracked */
+	unsigned int inflight_size;	/* its entries, num or more */
 };
 
 /* One chain as the ring names it, from take to publish. */
@@ -30,6 +35,8 @@ struct ring_elem {
 	uint16_t id;			/* head of the chain, or buffer id */
 	uint16_t descs;			/* ring entries which it occupies */
 	uint32_t len;			/* for publish: bytes written */
+	uint16_t entry;			/* packed, with in-flight memory: its first entry there */
+	bool again;			/* was in flight when the ring started */
 };
 
 struct ring;
@@ -40,7 +47,8 @@ struct ring_ops {
 	/* Chains that can be taken now; enough to know whether want are there.  Negative:
 	 * the driver's index makes no sense. */
 	int (*avail)(struct ring *r, unsigned int want);
-	/* Take the next chain, which avail() has promised.  NULL, or what is wrong with it. */
+	/* Take the next chain, which avail() has promised; first those which were in flight when
+	 * the ring started.  NULL, or what is wrong with it. */
 	const char *(*take)(struct ring *r, struct chain *c, struct chain_env *env,
 			    struct ring_elem *elem);
 	/* Put back the chain taken last. */
@@ -60,6 +68,7 @@ struct ring_ops {
 struct ring {
 	const struct ring_ops *ops;
 	struct ring_conf conf;
+	struct inflight *inflight;	/* NULL: not tracked */
 	uint16_t next;			/* position of the next chain to take */
 	uint16_t seen;			/* the driver's index, as last read */
 	uint16_t used;			/* index of the next used element */

@@ -78,16 +78,38 @@ static bool ring_setup_find(const struct vhost_dev *dev, const struct ring_setup
 	       (uintptr_t)conf->driver % 2 == 0 && (uintptr_t)conf->device % 4 == 0;
 }
 
+/* The ring's part of the in-flight memory; NULL: it is not tracked. */
+static void *ring_setup_inflight(const struct vhost_dev *dev, const struct ring_setup *rs)
+{
+	const struct inflight_map *m = &dev->inflight;
+	size_t i = (size_t)(rs - dev->rings);
+
+	return m->addr && i < m->queues ? m->addr + i * m->stride : NULL;
+}
+
+bool ring_setup_inflight_fits(const struct vhost_dev *dev, const struct ring_setup *rs)
+{
+	const struct inflight_map *m = &dev->inflight;
+
+	return !ring_setup_inflight(dev, rs) ||
+	       (rs->num <= m->size && m->packed == !!(dev->features & BIT(VIRTIO_F_RING_PACKED)));
+}
+
 static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup *rs, struct queue_conf *conf)
 {
 	*conf = (struct queue_conf){
 		.enabled = rs->enabled,
+		.end = rs->end,
 		.ops = &split_ops,
 		.ring = {
 			.num = rs->num,
 			.base = rs->base,
 			.event_idx = dev->features & BIT(VIRTIO_RING_F_EVENT_IDX),
 			.indirect = dev->features & BIT(VIRTIO_RING_F_INDIRECT_DESC),
+			.base_known = rs->base_known,
+			.packed = dev->features & BIT(VIRTIO_F_RING_PACKED),
+			.inflight = ring_setup_inflight(dev, rs),
+			.inflight_size = dev->inflight.size,
 		},
 		.kick_fd = rs->kick_fd,
 		.call_fd = rs->call_fd,
@@ -114,8 +136,10 @@ static void ring_setup_changed(struct queue_change *change)
 
 	if (change->result < 0)
 		dev->change_result = change->result;
-	if (rs->live && !change->next.live)
+	if (rs->live && !change->next.live) {
 		rs->base = change->base;
+		rs->base_known = true;
+	}
 	/* A queue which could not start is not live; one which could not change is as before. */
 	rs->live = change->next.live && (rs->live || !change->result);
 	ring_setup_close_retired(rs);
