@@ -142,6 +142,7 @@ static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup
 		.enabled = rs->enabled,
 		.in_order = dev->features & BIT(VIRTIO_F_IN_ORDER),
 		.ops = dev_packed(dev) ? &packed_ops : &split_ops,
+		.poll = rs->poll,
 		.ring = {
 			.num = rs->num,
 			.base = ring_setup_base(dev, rs),
