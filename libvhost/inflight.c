@@ -430,7 +430,7 @@ const char *inflight_packed_start(struct inflight *fl, struct inflight_start *st
 		why = packed_read_entries(fl, start);
 	if (why)
 		return why;
-	if (!start->descs && start->base_known) {
+	if (!start->descs && start->own_base && start->used < start->num) {
 		fl->used.idx = start->used;
 		fl->used.wrap = start->wrap;
 		packed_commit(fl);

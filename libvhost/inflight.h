@@ -163,7 +163,7 @@ void inflight_split_settle(struct inflight *fl, uint16_t used);
 struct inflight_start {
 	const void *ring;		/* descriptors */
 	unsigned int num;		/* of these */
-	bool base_known;		/* used and wrap are from a clean stop; they win if nothing is
+	bool own_base;			/* used and wrap are of after a stop: they win if nothing is
 					 * in flight */
 	uint16_t used;			/* slot of the next used descriptor: as SET_VRING_BASE
 					 * says, then as it is */

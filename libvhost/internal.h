@@ -23,11 +23,13 @@ struct ring_setup {
 	struct vu_vring_addr addr;	/* the front-end's addresses */
 	bool have_addr;
 	uint32_t base;			/* where to start from */
-	bool base_known;		/* the ring has been stopped since it began to be tracked */
+	bool have_base;			/* base is known; if not, the ring is fresh */
+	bool own_base;			/* the ring has been stopped since it is tracked */
 	enum queue_end end;		/* how it stops */
 	int kick_fd, call_fd, err_fd;	/* -1: none */
 	int retired_fds[3];		/* replaced, while the queue may still know them */
 	unsigned int retired;
+	bool poll;			/* SET_VRING_KICK brought no fd */
 	bool started;			/* SET_VRING_KICK came, GET_VRING_BASE did not */
 	bool enabled;			/* SET_VRING_ENABLE */
 	bool live;			/* the queue was told that it may touch the ring */
@@ -52,6 +54,16 @@ struct conn {
 	bool busy;			/* the message in work is not answered yet */
 	bool replying;			/* its reply waits until the socket takes it */
 	bool closing;			/* it has ended, but not all that it has caused */
+};
+
+/* Where front-ends come from; none of it after vhost_dev_attach(). */
+struct endpoint {
+	int listen_fd;			/* -1: none */
+	struct event *listen_ev;
+	struct event *retry_ev;		/* a timer: accept or connect once more */
+	char *path;			/* connect to it; NULL: listen */
+	unsigned int wait_ms;		/* before the next connect */
+	uint64_t messages;		/* stats.messages at the latest connect */
 };
 
 struct vhost_dev {
@@ -85,9 +97,7 @@ struct vhost_dev {
 	void (*change_then)(struct vhost_dev *dev, int result);
 
 	/* life */
-	int listen_fd;			/* -1: none */
-	struct event *listen_ev;
-	struct event *retry_ev;		/* a timer, after an accept which failed */
+	struct endpoint endpoint;
 	bool stopping;
 	void (*stop_done)(struct vhost_dev *dev, void *arg);
 	void *stop_arg;
@@ -111,8 +121,20 @@ uint64_t dev_features_offered(const struct vhost_dev *dev);
 /* The driver starts anew: no feature, no status, rings as at the start of a session. */
 void dev_reset(struct vhost_dev *dev);
 
+/* The device begins, or ends, to have a control worker.  -EBUSY: it has one. */
+int dev_set_control(struct vhost_dev *dev, struct vhost_worker *control);
+void dev_clear_control(struct vhost_dev *dev);
+
 /* The connection has ended and nothing of it is in use any more. */
 void dev_session_ended(struct vhost_dev *dev);
+
+/*
+ * endpoint.c: how front-ends come
+ */
+
+/* The session is over: look for the next front-end. */
+void endpoint_next(struct vhost_dev *dev);
+void endpoint_close(struct vhost_dev *dev);
 
 /*
  * conn.c: the connection
@@ -232,6 +254,17 @@ void ring_setup_exit(struct ring_setup *rs);
 void ring_setup_reset(struct ring_setup *rs);
 /* Replace one of the ring's fds; the old one is closed when the queue knows the new one. */
 void ring_setup_set_fd(struct ring_setup *v, int *slot, int fd);
+/* Where the ring starts from: what was said, or where fresh rings begin. */
+void ring_setup_set_base(struct ring_setup *rs, uint32_t base);
+uint32_t ring_setup_base(const struct vhost_dev *dev, const struct ring_setup *rs);
+/*
+ * Whether these are right for the negotiated format; and all that was said.  Without features it is
+ * the split one; but then they may still come, and bring the packed one.
+ */
+bool ring_setup_num_fits(const struct vhost_dev *dev, uint32_t num);
+bool ring_setup_base_fits(const struct vhost_dev *dev, uint32_t base);
+bool ring_setup_addr_fits(const struct vhost_dev *dev, const struct vu_vring_addr *addr);
+bool ring_setup_fits(const struct vhost_dev *dev, const struct ring_setup *rs);
 /* Whether the in-flight memory, if there is any for this ring, is such that it can start. */
 bool ring_setup_inflight_fits(const struct vhost_dev *dev, const struct ring_setup *rs);
 /* Whether any ring is started. */

@@ -88,7 +88,7 @@ static int inflight_use(struct vhost_dev *dev, const struct vu_inflight *v, int 
 	inflight_drop(dev);
 	dev->inflight = m;
 	for (i = 0; i < dev->nqueues; i++)
-		dev->rings[i].base_known = false;
+		dev->rings[i].own_base = false;
 	return 0;
 }
 

@@ -96,11 +96,16 @@ static struct vhost_req *queue_open_slot(struct vhost_queue *q)
 	return &s->req;
 }
 
-static void queue_close_slot(struct vhost_queue *q, struct slot *s)
+/* The device has nothing to do with it any more. */
+static void queue_end_request(struct vhost_queue *q, struct slot *s)
 {
 	assert(s->busy);
 	s->busy = false;
 	q->outstanding--;
+}
+
+static void queue_close_slot(struct vhost_queue *q, struct slot *s)
+{
 	s->hold->reqs--;
 	if (unlikely(s->hold != q->hold))
 		queue_drop_hold(q, s->hold);
@@ -146,6 +151,16 @@ static void queue_came_short(struct vhost_queue *q)
 		q->want_kick = true;
 }
 
+/* The device is busy: it looks at the ring without being told. */
+static void queue_has_work(struct vhost_queue *q)
+{
+	q->poll_spins = QUEUE_POLL_SPINS;
+	if (!q->armed)
+		return;
+	q->ring.ops->disarm(&q->ring);
+	q->armed = false;
+}
+
 unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, unsigned int max)
 {
 	unsigned int ready, n = 0;
@@ -157,10 +172,8 @@ unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, uns
 		n++;
 	q->quota -= n;
 	q->stats.requests += n;
-	if (n && q->armed) {
-		q->ring.ops->disarm(&q->ring);
-		q->armed = false;
-	}
+	if (n)
+		queue_has_work(q);
 	if (n < max)
 		queue_came_short(q);
 	worker_touch(&q->round);
@@ -175,6 +188,7 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
 		struct slot *s = q->taken[--q->take_seq & q->taken_mask];
 
 		q->ring.ops->untake(&q->ring, &s->elem);
+		queue_end_request(q, s);
 		queue_close_slot(q, s);
 	}
 	worker_touch(&q->round);
@@ -184,25 +198,69 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
  * Giving back
  */
 
+static void queue_done(struct vhost_queue *q, struct slot *s)
+{
+	q->done[q->done_cnt++] = s->elem;
+	queue_close_slot(q, s);
+}
+
+/*
+ * VIRTIO_F_IN_ORDER: in the order of taking.  A request which was pushed before an older one
+ * keeps its slot until that one comes.
+ */
+static void queue_done_in_order(struct vhost_queue *q)
+{
+	for (; q->order_seq != q->take_seq; q->order_seq++) {
+		struct slot *s = q->taken[q->order_seq & q->taken_mask];
+
+		if (s->busy)
+			return;
+		queue_done(q, s);
+	}
+}
+
 void vhost_req_push(struct vhost_req *req, size_t len)
 {
 	struct vhost_queue *q = req->queue;
 	struct slot *s = slot_of(req);
 
 	s->elem.len = (uint32_t)MIN(len, req->in_len);
-	q->done[q->done_cnt++] = s->elem;
-	queue_close_slot(q, s);
+	queue_end_request(q, s);
+	if (unlikely(q->conf.in_order))
+		queue_done_in_order(q);
+	else
+		queue_done(q, s);
 	worker_touch(&q->round);
 }
 
+/*
+ * With VIRTIO_F_IN_ORDER nothing behind it can be published any more: it stays busy and keeps its
+ * slot, and what is pushed behind it stays in flight as well.
+ */
 void vhost_req_abandon(struct vhost_req *req)
 {
 	struct vhost_queue *q = req->queue;
+	struct slot *s = slot_of(req);
 
-	/* Elsewhere nobody would ever serve it. */
-	assert(q->cancelling);
-	queue_close_slot(q, slot_of(req));
+	/* At other times nobody would ever serve it. */
+	assert(q->cancelling && s->busy);
+	if (unlikely(q->conf.in_order)) {
+		q->outstanding--;
+	} else {
+		queue_end_request(q, s);
+		queue_close_slot(q, s);
+	}
 	worker_touch(&q->round);
+}
+
+void queue_close_unordered(struct vhost_queue *q)
+{
+	for (; q->conf.in_order && q->order_seq != q->take_seq; q->order_seq++) {
+		struct slot *s = q->taken[q->order_seq & q->taken_mask];
+
+		s->busy = false;
+		queue_close_slot(q, s);
+	}
 }
 
 void queue_publish(struct vhost_queue *q)
@@ -251,6 +309,10 @@ static void queue_arm(struct vhost_queue *q)
 {
 	if (q->armed || !q->want_kick || !queue_served(q))
 		return;
+	if (q->conf.poll) {
+		queue_poll_later(q);
+		return;
+	}
 	q->armed = true;
 	if (q->ring.ops->arm(&q->ring))
 		worker_again(&q->round);

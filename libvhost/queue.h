@@ -31,6 +31,8 @@ enum queue_end {
 struct queue_conf {
 	bool live;			/* the ring may be touched */
 	bool enabled;			/* the driver may be served */
+	bool in_order;			/* VIRTIO_F_IN_ORDER is negotiated */
+	bool poll;			/* no kicks will come: look at the ring by yourself */
 	enum queue_end end;		/* not live only */
 	const struct ring_ops *ops;
 	struct ring_conf ring;
@@ -95,6 +97,8 @@ struct vhost_queue {
 	struct mem_hold *hold;		/* of conf.map; NULL when not live */
 	struct event *kick_ev;
 	bool kick_fifo;			/* kick_fd is a pipe, which must be emptied */
+	struct event *poll_ev;		/* conf.poll only: the next look */
+	unsigned int poll_spins;	/* looks in a row before the next rest */
 	bool broken;			/* until the next start */
 	bool stopping;			/* a change waits for outstanding to become 0 */
 	bool cancelling;		/* stopping by queue_cancel: requests may be abandoned */
@@ -107,6 +111,7 @@ struct vhost_queue {
 	unsigned int free_cnt;
 	struct slot **taken;		/* the latest pops, at take_seq & taken_mask */
 	unsigned int take_seq, taken_mask;
+	unsigned int order_seq;		/* in_order: the oldest one not yet in done */
 	struct ring_elem *done;		/* pushed and not published */
 	unsigned int done_cnt;
 	unsigned int outstanding;	/* popped, not pushed and not abandoned */
@@ -124,6 +129,9 @@ void queue_change(struct vhost_queue *q, void (*done)(struct queue_change *chang
  * stops a queue.  All on the queue's worker.
  */
 
+/* Looks at a ring without kicks, in consecutive rounds, before resting for a while. */
+#define QUEUE_POLL_SPINS 1000
+
 /* Requests of one queue in one round, so that others get their turn. */
 #define QUEUE_QUOTA 256
 
@@ -138,9 +146,13 @@ void queue_notify(int fd);
 void queue_break(struct vhost_queue *q, const char *why);
 /* The driver's notification. */
 void queue_kicked(struct vhost_queue *q);
+/* Close the slots which wait for a request that was abandoned, and its own. */
+void queue_close_unordered(struct vhost_queue *q);
 /* Give a hold back when no request needs it and it is not the current one. */
 void queue_drop_hold(struct vhost_queue *q, struct mem_hold *hold);
 
+/* The ring is empty, and nobody will tell when that changes: look again, soon. */
+void queue_poll_later(struct vhost_queue *q);
 void queue_unwatch_kick(struct vhost_queue *q);
 /* The last request of a stopping queue has been published. */
 void queue_finish_stop(struct vhost_queue *q);

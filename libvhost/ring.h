@@ -15,6 +15,9 @@
 #include "chain.h"
 #include "inflight.h"
 
+/* The base of a fresh packed ring: slot 0, both wrap counters 1. */
+#define RING_PACKED_BASE 0x80008000u
+
 /* Where a ring is and how it is read; a value, made by the control worker. */
 struct ring_conf {
 	void *desc;			/* descriptor table, or packed descriptor ring */
@@ -24,8 +27,8 @@ struct ring_conf {
 	uint32_t base;			/* position to start from, as in SET_VRING_BASE */
 	bool event_idx;			/* VIRTIO_RING_F_EVENT_IDX is negotiated */
 	bool indirect;			/* VIRTIO_RING_F_INDIRECT_DESC is negotiated */
-	bool base_known;		/* base is what the ring said when it stopped */
-	bool packed;			/* VIRTIO_F_RING_PACKED is negotiated */
+	bool notify_on_empty;		/* VIRTIO_F_NOTIFY_ON_EMPTY of a legacy driver */
+	bool own_base;			/* base is not of before a crash: the ring has stopped since */
 	void *inflight;			/* in-flight memory of this ring; NULL: not tracked */
 	unsigned int inflight_size;	/* its entries, num or more */
 };
@@ -69,15 +72,33 @@ struct ring {
 	const struct ring_ops *ops;
 	struct ring_conf conf;
 	struct inflight *inflight;	/* NULL: not tracked */
-	uint16_t next;			/* position of the next chain to take */
-	uint16_t seen;			/* the driver's index, as last read */
-	uint16_t used;			/* index of the next used element */
-	uint16_t signalled;		/* used, when signal_needed() was asked last */
-	bool signal_known;		/* signalled is valid */
-	bool stale;			/* used moved since signal_needed() was asked */
+	uint16_t next;			/* index, or slot, of the next chain to take */
+	uint16_t used;			/* index, or slot, of the next used element */
+	bool signal_known;		/* signal_needed() was asked before */
+	union {
+		/* split */
+		struct {
+			uint16_t seen;		/* the driver's index, as last read */
+			uint16_t signalled;	/* used, when signal_needed() was asked last */
+			bool stale;		/* used moved since then */
+		};
+		/* packed */
+		struct {
+			uint16_t held;		/* slots from used to next */
+			bool next_wrap, used_wrap;
+			unsigned int moved;	/* slots which used has gone since signal_needed()
+						 * was asked, at most all */
+		};
+	};
 };
 
-extern const struct ring_ops split_ops;
+extern const struct ring_ops split_ops, packed_ops;
+
+/* Chains which were in flight when the ring started and are to be taken first. */
+static inline unsigned int ring_again(const struct ring *r)
+{
+	return unlikely(r->inflight) ? inflight_left(r->inflight) : 0;
+}
 
 /* A store before and a load after it, both of shared memory, stay in order. */
 static inline void ring_full_barrier(void)

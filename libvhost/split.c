@@ -5,6 +5,8 @@
  * Positions are free-running 16-bit indices.  The used index lives in guest
  * memory only: it is read when the ring starts, since the driver may have been
  * reset meanwhile, and kept here afterwards.
+ *
+ * Of a ring we write the used ring, its event word included.
  */
 #include "ring.h"
 
@@ -58,15 +60,9 @@ static const char *split_start(struct ring *r)
 	return NULL;
 }
 
-/* Chains which were in flight when the ring started and are to be taken first. */
-static inline unsigned int split_again(const struct ring *r)
-{
-	return unlikely(r->inflight) ? inflight_left(r->inflight) : 0;
-}
-
 static int split_avail(struct ring *r, unsigned int want)
 {
-	unsigned int again = split_again(r);
+	unsigned int again = ring_again(r);
 	uint16_t ready = r->seen - r->next;
 
 	if (again + ready >= want)
@@ -119,7 +115,7 @@ static const char *split_take(struct ring *r, struct chain *c, struct chain_env 
 	const char *why;
 	uint16_t head;
 
-	if (unlikely(split_again(r)))
+	if (unlikely(ring_again(r)))
 		return split_take_again(r, c, env, elem);
 	head = ring_load(&split_avail_ring(r)->ring[r->next & mask]);
 	why = split_walk(r, c, env, head);
@@ -191,6 +187,9 @@ static bool split_signal_needed(struct ring *r)
 	/* idx before flags or used_event; pairs with the driver, which writes its wish and then
 	 * looks at idx again. */
 	ring_full_barrier();
+	if (unlikely(r->conf.notify_on_empty) &&
+	    ring_load(&split_avail_ring(r)->idx) == r->used)
+		return true;
 	if (!r->conf.event_idx)
 		return !(ring_load(&split_avail_ring(r)->flags) & VRING_AVAIL_F_NO_INTERRUPT);
 	event = ring_load(split_used_event(r));
@@ -206,7 +205,7 @@ static bool split_arm(struct ring *r)
 	/* Our wish before another look at idx; pairs with the driver, which writes idx and then
 	 * reads our wish. */
 	ring_full_barrier();
-	return ring_load(&split_avail_ring(r)->idx) != r->next || split_again(r);
+	return ring_load(&split_avail_ring(r)->idx) != r->next || ring_again(r);
 }
 
 static void split_disarm(struct ring *r)

@@ -173,12 +173,8 @@ const char *world_dev_start(struct world_dev *d, struct world *w, uint32_t base)
 	d->map.map.spans[0] = (struct mem_span){ 0, sizeof(w->mem), (uint8_t *)&w->mem };
 	d->env = (struct chain_env){ .map = &d->map.map, .direct_max = w->num };
 	chain_init(&d->chain);
-#ifdef RING_PACKED_BASE
 	d->env.packed = w->packed;
 	d->ring.ops = w->packed ? &packed_ops : &split_ops;
-#else
-	d->ring.ops = &split_ops;
-#endif
 	d->ring.conf = (struct ring_conf){
 		.desc = &w->mem.desc,
 		.driver = w->mem.driver,
