@@ -27,6 +27,13 @@ void inflight_drop(struct vhost_dev *dev)
 	*m = (struct inflight_map){ 0 };
 }
 
+/* With or without the padding at its end. */
+static bool inflight_whole(const struct msg *msg)
+{
+	return msg->header.size == VU_INFLIGHT_SIZE_MIN ||
+	       msg->header.size == sizeof(struct vu_inflight);
+}
+
 /* What the message says about queues, and how much memory that needs; 0: it makes no sense. */
 static uint64_t inflight_needed(const struct vhost_dev *dev, const struct vu_inflight *v)
 {
@@ -108,8 +115,11 @@ int proto_get_inflight_fd(struct vhost_dev *dev, struct msg *msg)
 {
 	struct vu_inflight *v = &msg->payload.inflight;
 	uint64_t needed = ring_setup_any_started(dev) ? 0 : inflight_needed(dev, v);
-	int fd = needed ? inflight_create(needed) : -1;
+	int fd;
 
+	if (!inflight_whole(msg))
+		return -EINVAL;
+	fd = needed ? inflight_create(needed) : -1;
 	v->mmap_size = v->mmap_offset = 0;
 	memset(v->padding, 0, sizeof(v->padding));
 	if (fd < 0)
@@ -140,7 +150,7 @@ int proto_set_inflight_fd(struct vhost_dev *dev, struct msg *msg)
 
 	if (ring_setup_any_started(dev))
 		return -EBUSY;
-	if (!needed || v->mmap_size < needed || !inflight_in_file(v, msg->fds[0]))
+	if (!inflight_whole(msg) || !needed || v->mmap_size < needed || !inflight_in_file(v, msg->fds[0]))
 		return -EINVAL;
 	return inflight_use(dev, v, msg->fds[0]);
 }
