@@ -73,13 +73,10 @@ static void keeper_pop(struct keeper *k, struct vhost_queue *q, unsigned int i)
 	}
 }
 
-static void keeper_kick(struct vhost_queue *q)
+/* Give back n requests, any of those which are held. */
+static void keeper_push(struct keeper *k, unsigned int i, unsigned int n)
 {
-	struct keeper *k = vhost_queue_opaque(q);
-	unsigned int i = vhost_queue_index(q), n;
-
-	keeper_pop(k, q, i);
-	for (n = random_below(4); n && k->nheld[i]; n--) {
+	for (; n && k->nheld[i]; n--) {
 		unsigned int at = random_below(k->nheld[i]);
 		uint64_t seq;
 
@@ -88,14 +85,28 @@ static void keeper_kick(struct vhost_queue *q)
 		vhost_req_push(k->held[i][at], sizeof(seq));
 		k->held[i][at] = k->held[i][--k->nheld[i]];
 	}
+}
+
+static void keeper_kick(struct vhost_queue *q)
+{
+	struct keeper *k = vhost_queue_opaque(q);
+	unsigned int i = vhost_queue_index(q);
+
+	keeper_pop(k, q, i);
+	keeper_push(k, i, random_below(4));
 	vhost_queue_again(q);
+}
+
+static void keeper_stop(struct vhost_queue *q)
+{
+	keeper_push(vhost_queue_opaque(q), vhost_queue_index(q), SIZE);
 }
 
 /* With its own generator: it is forked with the same state. */
 static void keeper_run(struct diary *diary, int fd, unsigned int round)
 {
 	static struct keeper k;
-	const struct vhost_dev_ops ops = { .kick = keeper_kick };
+	const struct vhost_dev_ops ops = { .kick = keeper_kick, .queue_stop = keeper_stop };
 	const struct vhost_dev_params params = {
 		.queues = QUEUES,
 		.queue_size_max = SIZE,
