@@ -35,6 +35,7 @@ void dev_reset(struct vhost_dev *dev)
 
 	for (i = 0; i < dev->nqueues; i++)
 		ring_setup_reset(&dev->rings[i]);
+	inflight_drop(dev);
 	dev->features = 0;
 	dev->status = 0;
 	memcpy(dev->config, dev->config_initial, sizeof(dev->config));
@@ -73,7 +74,7 @@ static void dev_mem_settled(struct mem *mem)
 
 static void dev_mem_lost(struct mem *mem)
 {
-	conn_close(dev_of_mem(mem), "guest memory was truncated");
+	conn_close(dev_of_mem(mem), "shared memory was truncated");
 }
 
 static const struct mem_ops dev_mem_ops = {

@@ -255,7 +255,8 @@ struct vhost_dev_params {
 /*
  * Track requests in memory which the front-end keeps (vhost-user, "Inflight I/O
  * tracking"): after a crash of the process, those which were popped and not yet
- * pushed are popped again, in the original order, by the next one.
+ * published are popped again, before all others and in the original order, by the next
+ * one.  Nothing tells them apart from new ones, and how much of them was done before is not known.
  */
 #define VHOST_DEV_INFLIGHT	(1u << 1)
 /*
@@ -428,6 +429,8 @@ void vhost_req_push(struct vhost_req *req, size_t len);
 /*
  * The request will not be finished here (see queue_cancel); it is gone with this call, and
  * another process goes on with it.  Only between queue_cancel and the queue's next start.
+ * With VIRTIO_F_IN_ORDER, those which were popped after it are not finished here either, pushed
+ * or not.
  */
 void vhost_req_abandon(struct vhost_req *req);
 
@@ -577,9 +580,9 @@ const char *vhost_version(void);
 int vhost_listen_unix(const char *path, mode_t mode);
 
 /*
- * Guest memory is shared with the front-end, which can truncate it: a later access
- * raises SIGBUS.  A program which wants to survive that installs a SIGBUS handler
- * that calls this function with the fault's address.  True: the address was guest
+ * Guest memory, and what else is shared with the front-end, can be truncated by it: a later
+ * access raises SIGBUS.  A program which wants to survive that installs a SIGBUS handler
+ * that calls this function with the fault's address.  True: the address was shared
  * memory; the memory is replaced by zeroes, its device will disconnect, and the
  * handler should return.  False: the fault is something else.  Async-signal-safe.
  */
