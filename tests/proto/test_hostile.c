@@ -264,6 +264,12 @@ static void run_attack(const struct attack *a, unsigned int nworkers, uint64_t f
 	echo_stop(&e);
 }
 
+/*
+ * proves: queue.one-breaks, queue.restart, msg.process, split.available-index, split.head,
+ * split.next, chain.length, mem.translate, chain.total-length, chain.write-order, chain.empty,
+ * chain.indirect, chain.indirect-after-direct, chain.indirect-last, chain.indirect-nested,
+ * chain.indirect-length, VIRTIO_F_INDIRECT_DESC
+ */
 START_TEST(attack_on_one_queue)
 {
 	unsigned int i = (unsigned int)_i;
@@ -272,12 +278,14 @@ START_TEST(attack_on_one_queue)
 }
 END_TEST
 
+/* proves: chain.indirect-negotiated */
 START_TEST(attack_by_a_feature_which_was_not_negotiated)
 {
 	run_attack(&without_indirect, (unsigned int)_i, 0);
 }
 END_TEST
 
+/* proves: ring.base-out-of-range */
 START_TEST(base_which_does_not_fit_the_used_index)
 {
 	struct echo_rings r;
@@ -297,6 +305,7 @@ START_TEST(base_which_does_not_fit_the_used_index)
 }
 END_TEST
 
+/* proves: ring.err-fd, SET_VRING_ERR */
 START_TEST(err_fd_which_comes_late_is_told)
 {
 	struct echo_rings r;
@@ -366,6 +375,7 @@ static void *scribble(void *arg)
 	return NULL;
 }
 
+/* proves: chain.read-once */
 START_TEST(ring_which_changes_while_it_is_read)
 {
 	struct scribbler s;

@@ -91,6 +91,7 @@ START_TEST(requests_flow)
 }
 END_TEST
 
+/* proves: ring.sizes, SET_VRING_NUM */
 START_TEST(queue_sizes)
 {
 	static const unsigned int sizes[] = { 1, 2, 128, 256, 1024, 32768 };
@@ -111,6 +112,7 @@ START_TEST(queue_sizes)
 }
 END_TEST
 
+/* proves: split.wrap, ring.base-any, SET_VRING_BASE */
 START_TEST(index_wraps_at_65536)
 {
 	struct echo_rings r;
@@ -130,6 +132,7 @@ START_TEST(index_wraps_at_65536)
 }
 END_TEST
 
+/* proves: ring.kick-before-enable, SET_VRING_ENABLE */
 START_TEST(kick_before_enable_is_not_lost)
 {
 	struct echo_rings r;
@@ -149,6 +152,7 @@ START_TEST(kick_before_enable_is_not_lost)
 }
 END_TEST
 
+/* proves: ring.check-at-start */
 START_TEST(request_before_start_needs_no_kick)
 {
 	struct echo_rings r;
@@ -166,6 +170,7 @@ START_TEST(request_before_start_needs_no_kick)
 }
 END_TEST
 
+/* proves: ring.kick-does-not-disable, SET_VRING_KICK */
 START_TEST(kick_fd_does_not_disable_the_ring)
 {
 	struct echo_rings r;
@@ -180,6 +185,7 @@ START_TEST(kick_fd_does_not_disable_the_ring)
 }
 END_TEST
 
+/* proves: ring.enabled-without-protocol-features, VHOST_USER_F_PROTOCOL_FEATURES */
 START_TEST(without_protocol_features_rings_are_enabled)
 {
 	struct echo_rings r;
@@ -194,6 +200,7 @@ START_TEST(without_protocol_features_rings_are_enabled)
 }
 END_TEST
 
+/* proves: ring.enable-num, SET_VRING_ENABLE */
 START_TEST(enable_honours_num)
 {
 	struct echo_rings r;
@@ -213,6 +220,7 @@ START_TEST(enable_honours_num)
 }
 END_TEST
 
+/* proves: ring.enable-before-features */
 START_TEST(enable_before_features)
 {
 	struct echo e;
@@ -226,6 +234,7 @@ START_TEST(enable_before_features)
 }
 END_TEST
 
+/* proves: ring.stop-keeps-position, GET_VRING_BASE */
 START_TEST(get_vring_base_stops_and_does_not_reset)
 {
 	struct echo_rings r;
@@ -266,6 +275,7 @@ static void send_get_vring_base(struct fe *fe, uint32_t index)
 	ck_assert_int_eq(fe_send_raw(fe, &hdr, &state, sizeof(state), NULL, 0), 0);
 }
 
+/* proves: ring.stop-drains, msg.in-order, GET_VRING_BASE */
 START_TEST(get_vring_base_waits_for_requests)
 {
 	struct fe_msg reply;
@@ -293,6 +303,7 @@ START_TEST(get_vring_base_waits_for_requests)
 }
 END_TEST
 
+/* proves: ring.used-index-reread */
 START_TEST(used_index_is_read_at_each_start)
 {
 	struct echo_rings r;
@@ -314,6 +325,7 @@ START_TEST(used_index_is_read_at_each_start)
 }
 END_TEST
 
+/* proves: ring.used-index-reread, ring.base-any */
 START_TEST(used_index_need_not_be_the_base)
 {
 	struct echo_rings r;
@@ -340,6 +352,7 @@ START_TEST(used_index_need_not_be_the_base)
 }
 END_TEST
 
+/* proves: ring.disabled-anew */
 START_TEST(disabled_ring_set_up_anew)
 {
 	struct vu_vring_addr addr;
@@ -367,6 +380,7 @@ START_TEST(disabled_ring_set_up_anew)
 }
 END_TEST
 
+/* proves: ring.firmware-then-system */
 START_TEST(firmware_then_system_with_other_features)
 {
 	struct echo_rings r, r2;
@@ -389,6 +403,7 @@ START_TEST(firmware_then_system_with_other_features)
 }
 END_TEST
 
+/* proves: features.while-running, features.protocol-while-running, ring.setup-while-running */
 START_TEST(features_while_rings_run)
 {
 	struct echo_rings r;
@@ -410,6 +425,7 @@ START_TEST(features_while_rings_run)
 }
 END_TEST
 
+/* proves: ring.addr-while-running, ring.setup-while-running, SET_VRING_ADDR */
 START_TEST(ring_address_while_it_runs)
 {
 	struct vu_vring_addr addr;
@@ -430,6 +446,7 @@ START_TEST(ring_address_while_it_runs)
 }
 END_TEST
 
+/* proves: features.unoffered, SET_FEATURES */
 START_TEST(features_which_were_not_offered)
 {
 	struct echo e;
@@ -445,6 +462,7 @@ START_TEST(features_which_were_not_offered)
 }
 END_TEST
 
+/* proves: features.device-refuses, reply.honest */
 START_TEST(device_refuses_features)
 {
 	struct echo e;
@@ -459,6 +477,7 @@ START_TEST(device_refuses_features)
 }
 END_TEST
 
+/* proves: ring.start-refused */
 START_TEST(device_refuses_to_start_a_queue)
 {
 	struct echo_rings r;
@@ -478,6 +497,7 @@ START_TEST(device_refuses_to_start_a_queue)
 }
 END_TEST
 
+/* proves: ring.call-replaced, ring.no-call-fd, reply.in-effect, SET_VRING_CALL */
 START_TEST(new_call_fd_is_signalled_and_old_one_left_alone)
 {
 	int old_fd, new_fd;
@@ -507,6 +527,7 @@ START_TEST(new_call_fd_is_signalled_and_old_one_left_alone)
 }
 END_TEST
 
+/* proves: ring.before-start, ring.repeated */
 START_TEST(call_and_err_for_rings_which_never_start)
 {
 	int fd;
@@ -526,6 +547,7 @@ START_TEST(call_and_err_for_rings_which_never_start)
 }
 END_TEST
 
+/* proves: ring.kick-any-file */
 START_TEST(kick_fd_which_cannot_be_waited_for)
 {
 	struct echo_rings r;
@@ -545,6 +567,7 @@ START_TEST(kick_fd_which_cannot_be_waited_for)
 }
 END_TEST
 
+/* proves: ring.kick-any-file */
 START_TEST(kick_by_a_pipe)
 {
 	struct echo_rings r;
@@ -569,6 +592,10 @@ START_TEST(kick_by_a_pipe)
 }
 END_TEST
 
+/*
+ * proves: session.reset-device, RESET_DEVICE, PROTOCOL_F_RESET_DEVICE, GET_STATUS, SET_STATUS,
+ * PROTOCOL_F_STATUS
+ */
 START_TEST(reset_device_keeps_ownership_and_memory)
 {
 	struct echo_rings r;
@@ -599,6 +626,7 @@ START_TEST(reset_device_keeps_ownership_and_memory)
 }
 END_TEST
 
+/* proves: session.reset-owner, RESET_OWNER, SET_OWNER */
 START_TEST(reset_owner_is_ignored)
 {
 	struct echo_rings r;
@@ -614,6 +642,7 @@ START_TEST(reset_owner_is_ignored)
 }
 END_TEST
 
+/* proves: config.any-range, config.read-only, GET_CONFIG, SET_CONFIG, PROTOCOL_F_CONFIG */
 START_TEST(config_space_in_every_range)
 {
 	uint8_t buf[VU_CONFIG_MAX];
@@ -664,6 +693,10 @@ static void expect_config_change(struct echo *e)
 	ck_assert_mem_eq(buf, "xyz", 3);
 }
 
+/*
+ * proves: config.told, backend.suspended, backend.gone, BACKEND_CONFIG_CHANGE_MSG,
+ * SET_BACKEND_REQ_FD, PROTOCOL_F_BACKEND_REQ
+ */
 START_TEST(config_change_is_told)
 {
 	struct echo_rings r;
@@ -689,6 +722,7 @@ START_TEST(config_change_is_told)
 }
 END_TEST
 
+/* proves: session.disconnect-drains */
 START_TEST(disconnect_waits_for_requests)
 {
 	struct echo_rings r;
@@ -719,6 +753,7 @@ static void temp_socket(char path[static 64])
 	unlink(path);
 }
 
+/* proves: session.reconnect, session.disconnect-drains */
 START_TEST(reconnect_with_requests_in_work)
 {
 	struct echo_rings r, r2;
@@ -749,6 +784,7 @@ START_TEST(reconnect_with_requests_in_work)
 }
 END_TEST
 
+/* proves: session.one-at-a-time */
 START_TEST(second_front_end_waits)
 {
 	uint64_t features;
@@ -776,6 +812,7 @@ START_TEST(second_front_end_waits)
 }
 END_TEST
 
+/* proves: session.no-fds */
 START_TEST(no_descriptor_left_for_a_front_end)
 {
 	struct rlimit old, none;
@@ -838,6 +875,7 @@ static int step(struct echo *e, struct echo_rings *r, int i)
 	}
 }
 
+/* proves: msg.front-end-gone */
 START_TEST(front_end_gone_after_each_message)
 {
 	const struct fe_ring_params params = { .size = 16, .features = 0 };
@@ -881,6 +919,7 @@ static void call_stop(void *arg)
 	vhost_dev_stop(call->dev, stopped, &call->done);
 }
 
+/* proves: session.stop */
 START_TEST(stop_waits_for_requests)
 {
 	struct stop_call call = { 0 };
@@ -906,6 +945,7 @@ START_TEST(stop_waits_for_requests)
 }
 END_TEST
 
+/* proves: msg.front-end-stuck */
 START_TEST(front_end_which_does_not_read_replies)
 {
 	const struct vu_header hdr = { VU_GET_FEATURES, VU_VERSION, 0 };
@@ -928,6 +968,7 @@ START_TEST(front_end_which_does_not_read_replies)
 }
 END_TEST
 
+/* proves: ring.disabled-served */
 START_TEST(serves_disabled_rings_on_request)
 {
 	struct echo_rings r;

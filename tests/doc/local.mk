@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The documentation agrees with the code, and so do its examples.
+check_PROGRAMS += tests/doc/conformance_table
+tests_doc_conformance_table_SOURCES = tests/doc/conformance_table.c
+tests_doc_conformance_table_LDADD = libvhost/libcore.la
+
+doc_tests = tests/doc/conformance.sh
+TESTS += $(doc_tests)
+EXTRA_DIST += $(doc_tests) tests/doc/conformance.awk tests/doc/make-conformance \
+	doc/conformance.md doc/conformance.rules
+
+# Write the page anew, in the source tree; mistakes are shown.
+conformance: tests/doc/conformance_table
+	$(AM_V_GEN)AWK='$(AWK)' bash $(srcdir)/tests/doc/make-conformance $(srcdir) \
+		$(abs_builddir)/tests/doc/conformance_table >tests/doc/conformance.new || :
+	$(AM_V_at)mv tests/doc/conformance.new $(srcdir)/doc/conformance.md
+.PHONY: conformance
