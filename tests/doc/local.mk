@@ -15,3 +15,11 @@ conformance: tests/doc/conformance_table
 		$(abs_builddir)/tests/doc/conformance_table >tests/doc/conformance.new || :
 	$(AM_V_at)mv tests/doc/conformance.new $(srcdir)/doc/conformance.md
 .PHONY: conformance
+
+if HAVE_CHECK
+check_PROGRAMS += tests/doc/test_examples
+TESTS += tests/doc/test_examples
+tests_doc_test_examples_CPPFLAGS = $(check_CPPFLAGS)
+tests_doc_test_examples_CFLAGS = $(check_CFLAGS)
+tests_doc_test_examples_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+endif
