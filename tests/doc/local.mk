@@ -4,9 +4,10 @@ check_PROGRAMS += tests/doc/conformance_table
 tests_doc_conformance_table_SOURCES = tests/doc/conformance_table.c
 tests_doc_conformance_table_LDADD = libvhost/libcore.la
 
-doc_tests = tests/doc/conformance.sh
+doc_tests = tests/doc/conformance.sh tests/doc/api.sh \
+	tests/doc/header.sh tests/doc/install.sh
 TESTS += $(doc_tests)
-EXTRA_DIST += $(doc_tests) tests/doc/conformance.awk tests/doc/make-conformance \
+EXTRA_DIST += $(doc_tests) tests/doc/conformance.awk tests/doc/api.awk tests/doc/make-conformance \
 	doc/conformance.md doc/conformance.rules
 
 # Write the page anew, in the source tree; mistakes are shown.

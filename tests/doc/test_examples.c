@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The example devices, as processes of their own, with our front-end at their sockets. */
+/*
+ * The example devices, as processes of their own, with our front-end at their sockets.  They are those of
+ * the build, or those in the folder EXAMPLES with the library in EXAMPLES_LIBRARY.
+ */
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <signal.h>
@@ -28,15 +31,21 @@ struct example {
 
 static void start(struct example *x, const char *name, unsigned int queues)
 {
+	const char *examples = getenv("EXAMPLES"), *library = getenv("EXAMPLES_LIBRARY");
 	const char *top = getenv("top_builddir");
 	char program[4096];
 
 	*x = (struct example){ .n = queues };
 	snprintf(x->path, sizeof(x->path), "%s/sock", dir);
-	snprintf(program, sizeof(program), "%s/examples/%s", top ? top : "build/plain", name);
+	if (examples)
+		snprintf(program, sizeof(program), "%s/%s", examples, name);
+	else
+		snprintf(program, sizeof(program), "%s/examples/%s", top ? top : "build/plain", name);
 	x->pid = fork();
 	ck_assert_int_ge(x->pid, 0);
 	if (!x->pid) {
+		if (library)
+			setenv("LD_LIBRARY_PATH", library, 1);
 		execl(program, name, x->path, NULL);
 		_exit(127);
 	}
