@@ -202,7 +202,7 @@ function features(which,	i, id)
 		if (row_kind[id] != which)
 			continue
 		if (offered[id] == "never" && note[id] == "")
-			mistake("rules: " id " is never offered, and nothing says why")
+			mistake("rules " id " is never offered, and nothing says why")
 		printf "| %s | %s | %s | %s |\n", number[id], id,
 			offered[id] (note[id] == "" ? "" : ": " cell(note[id])), tests_of(id)
 	}
