@@ -57,10 +57,14 @@ START_TEST(pause_and_resume)
 		fd = r.ring[0].call_fd;
 		r.ring[0].call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		ck_assert_int_ge(r.ring[0].call_fd, 0);
+		atomic_store(&e.hold, true);
 		ck_assert_int_eq(fe_start(&e.fe, &r.mem, r.list, 2), 0);
-		/* The new fd tells about what the old one told before. */
+		/* The new fd tells about what the old one told before; there is nothing else yet. */
 		ck_assert_int_eq(fe_ring_wait_signal(&r.ring[0], FE_TIMEOUT_MS), 0);
 		get(&r.ring[0]);
+		ck_assert(!fe_ring_ready(&r.ring[0]));
+		echo_wait(&e.popped, pushed + 3);
+		echo_release(&e, 0);
 		ck_assert_int_eq(fe_ring_wait(&r.ring[0], FE_TIMEOUT_MS), 0);
 		get(&r.ring[0]);
 		ck_assert_int_eq(fe_ring_wait(&r.ring[0], FE_TIMEOUT_MS), 0);
