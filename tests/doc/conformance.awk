@@ -201,6 +201,11 @@ function features(which,	i, id)
 		id = order[i]
 		if (row_kind[id] != which)
 			continue
+		# Not asked here, for the page is to be the same everywhere.
+		if (sub(/^where:/, "where", note[id])) {
+			offered[id] = note[id]
+			note[id] = ""
+		}
 		if (offered[id] == "never" && note[id] == "")
 			mistake("rules " id " is never offered, and nothing says why")
 		printf "| %s | %s | %s | %s |\n", number[id], id,

@@ -200,11 +200,11 @@ struct back_end_message {
 
 static const struct back_end_message back_end_messages[] = {
 #define M(name, fn, needs) { VU_BACKEND_##name, "BACKEND_" #name, fn, needs }
-	M(IOTLB_MSG, "backend_iotlb_miss", "VIRTIO_F_ACCESS_PLATFORM"),
+	M(IOTLB_MSG, "iotlb_ask", "VIRTIO_F_ACCESS_PLATFORM"),
 	M(CONFIG_CHANGE_MSG, "backend_config_changed", "PROTOCOL_F_CONFIG"),
 	M(VRING_HOST_NOTIFIER_MSG, "vhost_dev_host_notifier", "PROTOCOL_F_HOST_NOTIFIER"),
-	M(VRING_CALL, "backend_vring_call", "PROTOCOL_F_INBAND_NOTIFICATIONS"),
-	M(VRING_ERR, "backend_vring_err", "PROTOCOL_F_INBAND_NOTIFICATIONS"),
+	M(VRING_CALL, "backend_ring_news", "PROTOCOL_F_INBAND_NOTIFICATIONS"),
+	M(VRING_ERR, "backend_ring_news", "PROTOCOL_F_INBAND_NOTIFICATIONS"),
 	M(SHARED_OBJECT_ADD, "vhost_dev_shared_object_add", "PROTOCOL_F_SHARED_OBJECT"),
 	M(SHARED_OBJECT_REMOVE, "vhost_dev_shared_object_remove", "PROTOCOL_F_SHARED_OBJECT"),
 	M(SHARED_OBJECT_LOOKUP, "vhost_dev_shared_object_lookup", "PROTOCOL_F_SHARED_OBJECT"),
