@@ -9,6 +9,7 @@ interop_tests = \
 	tests/interop/uml-config.sh \
 	tests/interop/uml-error.sh \
 	tests/interop/uml-blk.sh \
+	tests/interop/qemu-rng.sh \
 	tests/interop/seabios-boot.sh
 interop_tests1 = $(interop_tests)
 interop_tests0 =

@@ -295,6 +295,7 @@ static void test_drain(struct test *t)
 	}
 }
 
+/* proves: inflight.once, inflight.packed, session.reconnect */
 START_TEST(killed_under_load)
 {
 	const char *seed = getenv("LIBVHOST_TEST_SEED");
