@@ -73,7 +73,7 @@ static void dev_mem_settled(struct mem *mem)
 
 static void dev_mem_lost(struct mem *mem)
 {
-	conn_close(dev_of_mem(mem), "guest memory was truncated");
+	conn_close(dev_of_mem(mem), "shared memory was truncated");
 }
 
 static const struct mem_ops dev_mem_ops = {
