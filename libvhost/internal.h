@@ -32,6 +32,17 @@ struct ring_setup {
 	bool live;			/* the queue was told that it may touch the ring */
 };
 
+/* The log of written pages, as the front-end wants it. */
+struct log_setup {
+	struct dirty_log *log;		/* NULL: none yet */
+	struct dirty_log *retired;	/* replaced, while queues may still use it */
+	int fd;				/* to be signalled after marking; -1: none */
+	int retired_fd;
+	bool on;			/* VHOST_F_LOG_ALL is negotiated */
+	bool stale;			/* rings were stopped, or logging was off, since log came */
+	bool missed;			/* something was written that the next log has to have */
+};
+
 /* The connection with the front-end. */
 struct conn {
 	int fd;				/* -1: none */
@@ -72,9 +83,11 @@ struct vhost_dev {
 	struct conn conn;
 	int backend_fd;			/* to the front-end's other socket; -1: none */
 	struct event *backend_ev;
-	uint64_t features, protocol_features;	/* acknowledged */
+	uint64_t features;		/* acknowledged, but VHOST_F_LOG_ALL: that is log.on */
+	uint64_t protocol_features;	/* acknowledged */
 	uint8_t status;			/* SET_STATUS */
 	struct mem mem;
+	struct log_setup log;
 	bool settling;			/* the next step waits for mem.old == 0 */
 
 	/* a change of queues under way */
@@ -191,6 +204,8 @@ int proto_set_vring_call(struct vhost_dev *dev, struct msg *msg);
 int proto_set_vring_err(struct vhost_dev *dev, struct msg *msg);
 int proto_set_vring_enable(struct vhost_dev *dev, struct msg *msg);
 int proto_vring_kick(struct vhost_dev *dev, struct msg *msg);
+/* Take the message's fd, which is to be polled or signalled, without ever blocking. */
+int proto_take_event_fd(struct msg *msg, int *fd);
 
 /* proto_mem.c: guest memory */
 int proto_set_mem_table(struct vhost_dev *dev, struct msg *msg);
@@ -208,6 +223,11 @@ int proto_get_shared_object(struct vhost_dev *dev, struct msg *msg);
 int proto_get_shmem_config(struct vhost_dev *dev, struct msg *msg);
 
 /* proto_log.c: the log of written pages */
+void log_setup_init(struct log_setup *ls);
+/* No queue uses the log any more: forget it. */
+void log_setup_exit(struct log_setup *ls);
+/* Log, or not, from the next change of the queues on. */
+void log_setup_switch(struct vhost_dev *dev, bool on);
 int proto_set_log_base(struct vhost_dev *dev, struct msg *msg);
 int proto_set_log_fd(struct vhost_dev *dev, struct msg *msg);
 

@@ -392,6 +392,29 @@ int mem_map_search(const struct mem_map *map, uint64_t addr)
 	return -1;
 }
 
+static bool span_has(const struct mem_span *span, const uint8_t *va)
+{
+	return (uintptr_t)va - (uintptr_t)span->hva < span->size;
+}
+
+bool mem_find_gpa(const struct mem_map *map, unsigned int *hit, const void *va, uint64_t *gpa)
+{
+	const struct mem_span *span;
+	unsigned int i = *hit;
+
+	/* The spans are in order of the other address; this is for a migration only. */
+	if (i >= map->count || !span_has(&map->spans[i], va)) {
+		for (i = 0; i < map->count && !span_has(&map->spans[i], va); i++)
+			;
+		if (i == map->count)
+			return false;
+		*hit = i;
+	}
+	span = &map->spans[i];
+	*gpa = span->start + ((uintptr_t)va - (uintptr_t)span->hva);
+	return true;
+}
+
 void *mem_find_uva(const struct mem_map *map, uint64_t uva, uint64_t len)
 {
 	unsigned int i;

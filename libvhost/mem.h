@@ -137,6 +137,12 @@ static inline void *mem_find(const struct mem_map *map, unsigned int *hit, uint6
 	return span->hva + off;
 }
 
+/*
+ * The guest address of our address va, which is in a region of the map; *hit as in mem_find().
+ * False: it is not.
+ */
+bool mem_find_gpa(const struct mem_map *map, unsigned int *hit, const void *va, uint64_t *gpa);
+
 /* Our address of len contiguous bytes at an address of the front-end's, or NULL. */
 void *mem_find_uva(const struct mem_map *map, uint64_t uva, uint64_t len);
 

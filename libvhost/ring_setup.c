@@ -78,6 +78,21 @@ static bool ring_setup_find(const struct vhost_dev *dev, const struct ring_setup
 	       (uintptr_t)conf->driver % 2 == 0 && (uintptr_t)conf->device % 4 == 0;
 }
 
+static void ring_setup_dirty(const struct vhost_dev *dev, const struct ring_setup *rs,
+			     struct dirty_conf *dirty)
+{
+	*dirty = (struct dirty_conf){
+		.on = dev->log.on,
+		.ring = rs->addr.flags & VU_VRING_ADDR_F_LOG,
+		/* Behind an IOMMU it is no guest address. */
+		.ring_known = !(dev->features & BIT(VIRTIO_F_ACCESS_PLATFORM)),
+		.ring_gpa = rs->addr.log,
+		.log = dev->log.log,
+		.stale = dev->log.stale,
+		.fd = dev->log.fd,
+	};
+}
+
 static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup *rs, struct queue_conf *conf)
 {
 	*conf = (struct queue_conf){
@@ -94,6 +109,7 @@ static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup
 		.call_fd = rs->call_fd,
 		.err_fd = rs->err_fd,
 	};
+	ring_setup_dirty(dev, rs, &conf->dirty);
 	conf->live = rs->started && ring_setup_find(dev, rs, &conf->ring);
 	conf->map = conf->live ? dev->mem.map : NULL;
 }
@@ -115,8 +131,12 @@ static void ring_setup_changed(struct queue_change *change)
 
 	if (change->result < 0)
 		dev->change_result = change->result;
-	if (rs->live && !change->next.live)
+	dev->log.missed |= change->log_missed;
+	if (rs->live && !change->next.live) {
 		rs->base = change->base;
+		/* It may free its log while nothing runs, and not say so before there is another. */
+		dev->log.stale |= !ring_setup_any_started(dev);
+	}
 	/* A queue which could not start is not live; one which could not change is as before. */
 	rs->live = change->next.live && (rs->live || !change->result);
 	ring_setup_close_retired(rs);
