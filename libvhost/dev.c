@@ -33,6 +33,7 @@ void dev_reset(struct vhost_dev *dev)
 	for (i = 0; i < dev->nqueues; i++)
 		ring_setup_reset(&dev->rings[i]);
 	log_setup_exit(&dev->log);
+	state_drop(dev);
 	dev->features = 0;
 	dev->status = 0;
 	memcpy(dev->config, dev->config_initial, sizeof(dev->config));
@@ -231,6 +232,7 @@ int vhost_dev_new_sized(struct vhost_dev **result, const struct vhost_dev_ops *o
 	memcpy(&p, params, MIN(params_size, sizeof(p)));
 	dev->opaque = opaque;
 	dev->conn.fd = dev->backend_fd = dev->endpoint.listen_fd = dev->mem.fault_fd = -1;
+	dev->state.fd = -1;
 	log_setup_init(&dev->log);
 	if (!dev_params_valid(&dev->ops, &p)) {
 		free(dev);

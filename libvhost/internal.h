@@ -43,10 +43,24 @@ struct log_setup {
 	bool missed;			/* something was written that the next log has to have */
 };
 
+/* The device's state on its way through a pipe. */
+struct state_transfer {
+	struct event *ev;		/* NULL: none is under way */
+	int fd;				/* the pipe; -1: none */
+	uint8_t *buf;
+	size_t len;			/* bytes in buf */
+	size_t cap;			/* load: bytes which buf has room for */
+	size_t done;			/* save: bytes written */
+	bool over;			/* one has ended, and nobody has asked yet how */
+	int result;			/* of that */
+	bool awaited;			/* CHECK_DEVICE_STATE is in work */
+};
+
 /* The connection with the front-end. */
 struct conn {
 	int fd;				/* -1: none */
 	struct event *read_ev, *write_ev;
+	struct event *close_ev;		/* the peer has left while a message is in work */
 	struct msg_stream in;		/* the message in work */
 	struct msg_stream out;		/* its reply */
 	bool busy;			/* the message in work is not answered yet */
@@ -88,6 +102,7 @@ struct vhost_dev {
 	uint8_t status;			/* SET_STATUS */
 	struct mem mem;
 	struct log_setup log;
+	struct state_transfer state;
 	bool settling;			/* the next step waits for mem.old == 0 */
 
 	/* a change of queues under way */
@@ -244,6 +259,8 @@ int proto_postcopy_listen(struct vhost_dev *dev, struct msg *msg);
 int proto_postcopy_end(struct vhost_dev *dev, struct msg *msg);
 
 /* state.c: the device's own state */
+/* Give up the transfer, if there is one.  Whether a message was in work which waited for it. */
+bool state_drop(struct vhost_dev *dev);
 int proto_set_device_state_fd(struct vhost_dev *dev, struct msg *msg);
 int proto_check_device_state(struct vhost_dev *dev, struct msg *msg);
 

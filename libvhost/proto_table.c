@@ -14,6 +14,8 @@ uint64_t proto_features_offered(const struct vhost_dev *dev)
 
 	if (dev->config_len)
 		f |= BIT(VU_PROTOCOL_F_CONFIG);
+	if (ops->save && ops->load)
+		f |= BIT(VU_PROTOCOL_F_DEVICE_STATE);
 	if (ops->send_rarp)
 		f |= BIT(VU_PROTOCOL_F_RARP);
 	if (ops->set_mtu)
