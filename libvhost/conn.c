@@ -79,6 +79,8 @@ void conn_close(struct vhost_dev *dev, const char *why)
 	conn_free_events(c);
 	close_fd(&c->fd);
 	backend_close(dev);
+	/* Before the drain: a queue may wait for a page. */
+	postcopy_abort(dev);
 	c->closing = true;
 	if (c->replying) {
 		/* Nobody is left to whom the reply could go. */

@@ -129,6 +129,8 @@ void dev_session_ended(struct vhost_dev *dev)
 	for (i = 0; i < dev->nqueues; i++)
 		ring_setup_exit(&dev->rings[i]);
 	dev->protocol_features = 0;
+	/* The next session has done nothing to the memory of this one. */
+	mem_forget_faults(&dev->mem);
 	dev_reset(dev);
 	if (dev->ops.connection)
 		dev->ops.connection(dev, false);
@@ -234,6 +236,7 @@ int vhost_dev_new_sized(struct vhost_dev **result, const struct vhost_dev_ops *o
 	dev->conn.fd = dev->backend_fd = dev->endpoint.listen_fd = dev->mem.fault_fd = -1;
 	dev->state.fd = -1;
 	log_setup_init(&dev->log);
+	postcopy_init(&dev->postcopy);
 	if (!dev_params_valid(&dev->ops, &p)) {
 		free(dev);
 		return -EINVAL;

@@ -56,6 +56,15 @@ struct state_transfer {
 	bool awaited;			/* CHECK_DEVICE_STATE is in work */
 };
 
+/* A migration whose pages come while they are used. */
+struct postcopy {
+	int uffd;			/* the front-end has it, too; -1: none */
+	int nothing_fd;			/* an empty file, in place of what is lost; -1: none */
+	bool listening;			/* memory that comes is memory whose pages are missing */
+	struct mem_map *staged;		/* waits for the front-end's go-ahead; or NULL */
+	bool replaces;			/* staged: without any of the current regions */
+};
+
 /* The connection with the front-end. */
 struct conn {
 	int fd;				/* -1: none */
@@ -103,6 +112,7 @@ struct vhost_dev {
 	struct mem mem;
 	struct log_setup log;
 	struct state_transfer state;
+	struct postcopy postcopy;
 	bool settling;			/* the next step waits for mem.old == 0 */
 
 	/* a change of queues under way */
@@ -227,6 +237,8 @@ int proto_set_mem_table(struct vhost_dev *dev, struct msg *msg);
 int proto_get_max_mem_slots(struct vhost_dev *dev, struct msg *msg);
 int proto_add_mem_reg(struct vhost_dev *dev, struct msg *msg);
 int proto_rem_mem_reg(struct vhost_dev *dev, struct msg *msg);
+/* Make the map the current one; removes: the answer waits until the old one is not used. */
+int proto_use_map(struct vhost_dev *dev, struct mem_map *map, bool removes);
 
 /* proto_type.c: messages of certain device types */
 int proto_send_rarp(struct vhost_dev *dev, struct msg *msg);
@@ -254,6 +266,18 @@ int proto_set_inflight_fd(struct vhost_dev *dev, struct msg *msg);
 int proto_iotlb_msg(struct vhost_dev *dev, struct msg *msg);
 
 /* postcopy.c: memory which arrives while it is used */
+void postcopy_init(struct postcopy *pc);
+/* The connection has ended: nobody waits for a page any more. */
+void postcopy_abort(struct vhost_dev *dev);
+/* Whether this process may have a userfaultfd. */
+bool postcopy_available(void);
+/* While listening, instead of using the change's map: let it wait for the go-ahead. */
+int postcopy_stage(struct vhost_dev *dev, struct mem_change *change);
+/* Where the staged map has this guest address, to be told to the front-end. */
+uint64_t postcopy_address(const struct vhost_dev *dev, uint64_t gpa);
+/* The front-end is ready for the faults of what was staged. */
+int postcopy_go_ahead(struct vhost_dev *dev, const struct msg *msg);
+int proto_postcopy_none(struct vhost_dev *dev, struct msg *msg);
 int proto_postcopy_advise(struct vhost_dev *dev, struct msg *msg);
 int proto_postcopy_listen(struct vhost_dev *dev, struct msg *msg);
 int proto_postcopy_end(struct vhost_dev *dev, struct msg *msg);

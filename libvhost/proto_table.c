@@ -14,6 +14,8 @@ uint64_t proto_features_offered(const struct vhost_dev *dev)
 
 	if (dev->config_len)
 		f |= BIT(VU_PROTOCOL_F_CONFIG);
+	if (postcopy_available())
+		f |= BIT(VU_PROTOCOL_F_PAGEFAULT);
 	if (ops->save && ops->load)
 		f |= BIT(VU_PROTOCOL_F_DEVICE_STATE);
 	if (ops->send_rarp)
@@ -44,6 +46,8 @@ uint64_t proto_features_offered(const struct vhost_dev *dev)
 #define G(feature) (1u << VU_PROTOCOL_F_##feature)
 
 const struct proto_row proto_table[VU_REQUEST_END] = {
+	/* See proto_postcopy_none(): QEMU 7.2 to 11.0 send it in postcopy with memory slots. */
+	ROW(NONE, proto_postcopy_none, SIZE(8), GATES(G(PAGEFAULT) | G(CONFIGURE_MEM_SLOTS))),
 	ROW(GET_FEATURES, proto_get_features, FLAGS(F_REPLY)),
 	ROW(SET_FEATURES, proto_set_features, SIZE(8)),
 	ROW(SET_OWNER, proto_set_owner),
@@ -101,7 +105,7 @@ const struct proto_row proto_table[VU_REQUEST_END] = {
 	/* A size of 8 without an fd ends the table of a postcopy; see postcopy.c. */
 	ROW(ADD_MEM_REG, proto_add_mem_reg, SIZES(8, sizeof(struct vu_mem_reg)), FDS(0, 1),
 	    FLAGS(F_SIZED_REPLY), GATES(G(CONFIGURE_MEM_SLOTS))),
-	ROW(REM_MEM_REG, proto_rem_mem_reg, SIZE(sizeof(struct vu_mem_reg)), FDS(0, 1),
+	ROW(REM_MEM_REG, proto_rem_mem_reg, SIZES(8, sizeof(struct vu_mem_reg)), FDS(0, 1),
 	    GATES(G(CONFIGURE_MEM_SLOTS))),
 	ROW(SET_STATUS, proto_set_status, SIZE(8), GATES(G(STATUS))),
 	ROW(GET_STATUS, proto_get_status, FLAGS(F_REPLY), GATES(G(STATUS))),

@@ -28,6 +28,7 @@ struct vu_header {
 
 /* "Front-end message types" */
 enum vu_request {
+	VU_NONE = 0,
 	VU_GET_FEATURES = 1,
 	VU_SET_FEATURES = 2,
 	VU_SET_OWNER = 3,
