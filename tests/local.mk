@@ -27,7 +27,8 @@ library_tests = \
 	tests/unit/test_iov tests/unit/test_worker \
 	tests/proto/test_messages tests/proto/test_session tests/proto/test_memory \
 	tests/proto/test_hostile tests/proto/test_requests \
-	tests/proto/test_endpoint tests/proto/test_poll
+	tests/proto/test_endpoint tests/proto/test_poll \
+	tests/proto/test_migrate tests/proto/test_postcopy tests/proto/test_state
 check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)
 
@@ -58,6 +59,16 @@ tests_proto_test_endpoint_LDADD = $(echo_LDADD)
 tests_proto_test_poll_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_poll_CFLAGS = $(check_CFLAGS)
 tests_proto_test_poll_LDADD = $(echo_LDADD)
+
+tests_proto_test_migrate_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_migrate_CFLAGS = $(check_CFLAGS)
+tests_proto_test_migrate_LDADD = $(echo_LDADD)
+tests_proto_test_postcopy_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_postcopy_CFLAGS = $(check_CFLAGS)
+tests_proto_test_postcopy_LDADD = $(echo_LDADD)
+tests_proto_test_state_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_state_CFLAGS = $(check_CFLAGS)
+tests_proto_test_state_LDADD = $(echo_LDADD)
 
 # The allocator is the sanitizers' own business.
 if !HAVE_SANITIZER
