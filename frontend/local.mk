@@ -30,6 +30,7 @@ if HAVE_CHECK
 frontend_tests = \
 	tests/unit/test_frontend \
 	tests/unit/test_frontend_conn \
+	tests/unit/test_frontend_msg \
 	tests/unit/test_frontend_packed
 check_PROGRAMS += $(frontend_tests)
 TESTS += $(frontend_tests)
@@ -39,7 +40,9 @@ tests_unit_test_frontend_CPPFLAGS = $(check_CPPFLAGS)
 tests_unit_test_frontend_CFLAGS = $(check_CFLAGS)
 tests_unit_test_frontend_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 
-tests_unit_test_frontend_conn_SOURCES = tests/unit/test_frontend_conn.c tests/tap.h
+frontend_peer = tests/unit/frontend_peer.c tests/unit/frontend_peer.h tests/tap.h
+
+tests_unit_test_frontend_conn_SOURCES = tests/unit/test_frontend_conn.c $(frontend_peer)
 tests_unit_test_frontend_conn_CPPFLAGS = $(check_CPPFLAGS)
 tests_unit_test_frontend_conn_CFLAGS = $(check_CFLAGS)
 tests_unit_test_frontend_conn_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
@@ -47,4 +50,8 @@ tests_unit_test_frontend_packed_SOURCES = tests/unit/test_frontend_packed.c test
 tests_unit_test_frontend_packed_CPPFLAGS = $(check_CPPFLAGS)
 tests_unit_test_frontend_packed_CFLAGS = $(check_CFLAGS)
 tests_unit_test_frontend_packed_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+tests_unit_test_frontend_msg_SOURCES = tests/unit/test_frontend_msg.c $(frontend_peer)
+tests_unit_test_frontend_msg_CPPFLAGS = $(check_CPPFLAGS)
+tests_unit_test_frontend_msg_CFLAGS = $(check_CFLAGS)
+tests_unit_test_frontend_msg_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 endif

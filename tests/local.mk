@@ -29,7 +29,7 @@ library_tests = \
 	tests/proto/test_memory \
 	tests/proto/test_hostile tests/proto/test_packed tests/proto/test_order \
 	tests/proto/test_requests \
-	tests/proto/test_endpoint tests/proto/test_poll \
+	tests/proto/test_endpoint tests/proto/test_poll tests/proto/test_hugetlb \
 	tests/proto/test_migrate tests/proto/test_postcopy tests/proto/test_state
 check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)
@@ -71,6 +71,9 @@ tests_proto_test_requests_LDADD = $(echo_LDADD)
 tests_proto_test_endpoint_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_endpoint_CFLAGS = $(check_CFLAGS)
 tests_proto_test_endpoint_LDADD = $(echo_LDADD)
+tests_proto_test_hugetlb_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_hugetlb_CFLAGS = $(check_CFLAGS)
+tests_proto_test_hugetlb_LDADD = $(echo_LDADD)
 tests_proto_test_poll_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_poll_CFLAGS = $(check_CFLAGS)
 tests_proto_test_poll_LDADD = $(echo_LDADD)
