@@ -13,7 +13,9 @@ frontend_libfrontend_la_SOURCES = \
 	frontend/fe_iommu.h \
 	frontend/fe_migrate.h \
 	frontend/frontend.h \
+	frontend/inflight.c \
 	frontend/iommu.c \
+	frontend/log.c \
 	frontend/mem.c \
 	frontend/msg.c \
 	frontend/msg.h \
@@ -21,10 +23,12 @@ frontend_libfrontend_la_SOURCES = \
 	frontend/msg_mem.c \
 	frontend/msg_migrate.c \
 	frontend/packed.c \
+	frontend/postcopy.c \
 	frontend/ring.c \
 	frontend/ring.h \
 	frontend/split.c \
-	frontend/start.c
+	frontend/start.c \
+	frontend/state.c
 
 if HAVE_CHECK
 frontend_tests = \

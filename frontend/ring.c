@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "frontend/deadline.h"
+#include "frontend/fe_iommu.h"
 
 /* Apart, so that the two sides do not write into the same cache line. */
 #define RING_ALIGN	64u
@@ -53,6 +54,7 @@ int fe_ring_init(struct fe_ring *ring, struct fe_mem *mem, const struct fe_ring_
 		.size = params->size,
 		.features = params->features,
 		.flags = params->flags,
+		.iommu = params->iommu,
 		.kick_fd = -1,
 		.call_fd = -1,
 		.err_fd = -1,
@@ -184,11 +186,15 @@ void fe_ring_note(struct fe_ring *ring, uint16_t id, uint32_t in_len, void *cook
 
 uint64_t fe_ring_addr_of(const struct fe_ring *ring, const void *ptr, size_t len)
 {
-	return fe_mem_gpa(ring->mem, ptr, len);
+	return ring->iommu ? fe_iommu_addr(ring->iommu, ptr, len) : fe_mem_gpa(ring->mem, ptr, len);
 }
 
 int fe_ring_addr(const struct fe_ring *ring, const struct iovec *iov, uint64_t *addr)
 {
+	if (iov->iov_len <= UINT32_MAX && (ring->flags & FE_RING_ADDR)) {
+		*addr = (uintptr_t)iov->iov_base;
+		return 0;
+	}
 	*addr = fe_ring_addr_of(ring, iov->iov_base, iov->iov_len);
 	return *addr == UINT64_MAX || iov->iov_len > UINT32_MAX ? -EFAULT : 0;
 }
@@ -403,12 +409,18 @@ uint32_t fe_ring_get_base(const struct fe_ring *ring)
 	return ring->ops->get_base(ring);
 }
 
+/* The address of a ring's area, which is a user address unless there is an IOMMU. */
+static uint64_t ring_area_addr(const struct fe_ring *ring, const void *area)
+{
+	return ring->iommu ? fe_iommu_addr(ring->iommu, area, 1) : fe_mem_uva(ring->mem, area, 1);
+}
+
 void fe_ring_get_addr(const struct fe_ring *ring, struct vu_vring_addr *addr)
 {
 	*addr = (struct vu_vring_addr){
 		.index = ring->index,
-		.desc = fe_mem_uva(ring->mem, ring->desc_area, 1),
-		.avail = fe_mem_uva(ring->mem, ring->driver_area, 1),
-		.used = fe_mem_uva(ring->mem, ring->device_area, 1),
+		.desc = ring_area_addr(ring, ring->desc_area),
+		.avail = ring_area_addr(ring, ring->driver_area),
+		.used = ring_area_addr(ring, ring->device_area),
 	};
 }
