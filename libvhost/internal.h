@@ -271,7 +271,7 @@ int proto_iotlb_msg(struct vhost_dev *dev, struct msg *msg);
 void postcopy_init(struct postcopy *pc);
 /* The connection has ended: nobody waits for a page any more. */
 void postcopy_abort(struct vhost_dev *dev);
-/* Whether this process may have a userfaultfd. */
+/* Whether this process may have a userfaultfd, and survives what can follow from it. */
 bool postcopy_available(void);
 /* While listening, instead of using the change's map: let it wait for the go-ahead. */
 int postcopy_stage(struct vhost_dev *dev, struct mem_change *change);

@@ -586,7 +586,7 @@ int vhost_listen_unix(const char *path, mode_t mode);
  * that calls this function with the fault's address.  True: the address was shared
  * memory; the memory is replaced by zeroes, its device will disconnect, and the
  * handler should return.  The same happens when the front-end leaves while pages of a
- * postcopy migration are missing.  False: the fault is something else.  Async-signal-safe.
+ * postcopy migration are missing; postcopy is offered only when there is a handler.  False: the fault is something else.  Async-signal-safe.
  */
 bool vhost_mem_fault(const void *addr);
 

@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -55,9 +56,18 @@ static int uffd_new(void)
 	return fd;
 }
 
+/* Otherwise a front-end which leaves would take the process along. */
+static bool sigbus_is_handled(void)
+{
+	struct sigaction sa;
+
+	return !sigaction(SIGBUS, NULL, &sa) &&
+	       (sa.sa_flags & SA_SIGINFO || (sa.sa_handler != SIG_DFL && sa.sa_handler != SIG_IGN));
+}
+
 bool postcopy_available(void)
 {
-	int fd = uffd_new();
+	int fd = sigbus_is_handled() ? uffd_new() : -1;
 	bool available = fd >= 0;
 
 	close_fd(&fd);

@@ -32,7 +32,6 @@ struct guest {
 	struct echo_rings r;
 	struct fe_mem source;
 	struct fe_postcopy pc;
-	bool by_region;
 	uint8_t *out[REQUESTS], *in[REQUESTS];
 };
 
@@ -65,7 +64,7 @@ static void negotiate(struct guest *g, int run, int by_region)
 	struct fe *fe = &g->e.fe;
 
 	memset(g, 0, sizeof(*g));
-	g->by_region = by_region;
+	catch_sigbus();
 	echo_start(&g->e, echo_run_workers(run), 0);
 	ck_assert_int_eq(fe_negotiate(fe, echo_run_format(run) | FE_BIT(VIRTIO_F_VERSION_1) |
 				      FE_BIT(VU_F_PROTOCOL_FEATURES), by_region ? ALL : TABLE), 0);
@@ -447,7 +446,6 @@ START_TEST(disconnected_in_each_state)
 	struct guest g;
 	int fd;
 
-	catch_sigbus();
 	negotiate(&g, 1, 0);
 	mem_up(&g.r.mem);
 	ck_assert_int_eq(fe_postcopy_advise(&g.e.fe, &fd), 0);
@@ -474,7 +472,6 @@ START_TEST(disconnected_while_a_request_waits)
 	int run = run_with_worker(_i);
 	struct guest g;
 
-	catch_sigbus();
 	up(&g, run, BY_REGION(run));
 	fetch_ring(&g);
 	start_ring(&g);
@@ -494,7 +491,6 @@ START_TEST(disconnected_while_a_ring_starts)
 	const uint64_t index = 0;
 	struct guest g;
 
-	catch_sigbus();
 	up(&g, run, BY_REGION(run));
 	fe_postcopy_hold(&g.pc, true);
 	set_ring(&g);
@@ -533,9 +529,27 @@ START_TEST(not_offered_without_permission)
 		close(fd);
 		return;
 	}
+	catch_sigbus();
 	echo_start(&e, 1, 0);
 	ck_assert_int_eq(fe_get_protocol_features(&e.fe, &features), 0);
 	ck_assert(!(features & FE_BIT(VU_PROTOCOL_F_PAGEFAULT)));
+	echo_stop(&e);
+}
+END_TEST
+
+START_TEST(not_offered_when_sigbus_would_kill)
+{
+	uint64_t features;
+	struct echo e;
+
+	/* A sanitizer has its own. */
+	signal(SIGBUS, SIG_DFL);
+	echo_start(&e, 1, 0);
+	ck_assert_int_eq(fe_get_protocol_features(&e.fe, &features), 0);
+	ck_assert(!(features & FE_BIT(VU_PROTOCOL_F_PAGEFAULT)));
+	catch_sigbus();
+	ck_assert_int_eq(fe_get_protocol_features(&e.fe, &features), 0);
+	ck_assert(features & FE_BIT(VU_PROTOCOL_F_PAGEFAULT));
 	echo_stop(&e);
 }
 END_TEST
@@ -561,6 +575,7 @@ int main(void)
 	tcase_add_loop_test(tc, disconnected_in_each_state, 0, STATES);
 	tcase_add_loop_test(tc, disconnected_while_a_request_waits, 0, WORKER_RUNS);
 	tcase_add_loop_test(tc, disconnected_while_a_ring_starts, 0, WORKER_RUNS);
+	tcase_add_test(tc, not_offered_when_sigbus_would_kill);
 	if (geteuid() == 0)
 		tcase_add_test(tc, not_offered_without_permission);
 	suite_add_tcase(suite, tc);
