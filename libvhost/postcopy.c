@@ -98,14 +98,29 @@ static void postcopy_unregister(void *arg, void *va, size_t len)
 	ioctl(pc->uffd, UFFDIO_UNREGISTER, &range);
 }
 
+/*
+ * Put an empty file in place of a mapping which others use right now.  Not by MAP_FIXED, which
+ * the thread sanitizer takes for a write.
+ */
+static bool postcopy_replace(const struct postcopy *pc, void *va, size_t len)
+{
+	void *empty = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, pc->nothing_fd, 0);
+
+	if (empty == MAP_FAILED)
+		return false;
+	if (mremap(empty, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, va) != MAP_FAILED)
+		return true;
+	munmap(empty, len);
+	return false;
+}
+
 static void postcopy_lose(void *arg, void *va, size_t len)
 {
 	struct uffdio_range range = { (uintptr_t)va, len };
 	struct postcopy *pc = arg;
 
 	/* Should that fail, for want of memory, the pages are at least not waited for any more. */
-	if (mmap(va, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, pc->nothing_fd, 0) !=
-	    MAP_FAILED)
+	if (postcopy_replace(pc, va, len))
 		ioctl(pc->uffd, UFFDIO_WAKE, &range);
 	else
 		postcopy_unregister(arg, va, len);

@@ -294,6 +294,7 @@ END_TEST
 START_TEST(regions_added_and_removed_meanwhile)
 {
 	const struct vu_header none = { VU_NONE, VU_VERSION, 8 };
+	struct fe_mem more = { 0 };
 	struct fe_region *region;
 	struct guest g;
 	uint64_t base;
@@ -302,8 +303,8 @@ START_TEST(regions_added_and_removed_meanwhile)
 	run_ring(&g);
 	fetch_ring(&g);
 	check_requests(&g);
-	ck_assert_int_eq(fe_mem_add(&g.r.mem, &(struct fe_region_params){ 8 * REGION, REGION }), 2);
-	region = &g.r.mem.regions[2];
+	ck_assert_int_eq(fe_mem_init(&more, 8 * REGION, REGION), 0);
+	region = &more.regions[0];
 	memset(region->ptr, 1, region->size);
 	ck_assert_int_eq(fe_postcopy_add_mem_reg(&g.e.fe, region, &base), 0);
 	/* Not as long as it is not certain what there is. */
@@ -317,6 +318,7 @@ START_TEST(regions_added_and_removed_meanwhile)
 	ck_assert_int_eq(fe_postcopy_go_ahead(&g.e.fe, VU_REM_MEM_REG), 0);
 	ck_assert_int_eq(fe_send_raw(&g.e.fe, &none, "\0\0\0\0\0\0\0", 8, NULL, 0), 0);
 	ck_assert_int_eq(fe_sync(&g.e.fe), 0);
+	fe_mem_free(&more);
 	down(&g);
 }
 END_TEST
