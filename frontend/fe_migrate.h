@@ -150,7 +150,7 @@ struct fe_postcopy {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;		/* held or faults */
 	bool held;			/* by lock: faults are not resolved */
-	uint64_t faults;		/* by lock: of the back-end, those held back included */
+	uint64_t faults;		/* by lock: seen; while held no more than one is */
 	uint64_t pages;			/* by lock: brought because of a fault */
 };
 
@@ -191,7 +191,8 @@ void fe_postcopy_free(struct fe_postcopy *pc);
 
 /*
  * Let the back-end save its state into a buffer, which belongs to the caller (free(3)), or load it
- * from there, and ask whether it worked: -EIO.  -EFBIG: there is no end to it.
+ * from there, and ask whether it worked: -EIO.  -EFBIG: there is no end to it.  A back-end may
+ * close its end of the pipe too early, so whoever loads should have SIGPIPE ignored.
  */
 int fe_state_save(struct fe *fe, void **buf, size_t *len);
 int fe_state_load(struct fe *fe, const void *buf, size_t len);

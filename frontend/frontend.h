@@ -194,7 +194,7 @@ struct fe_ring {
 	int err_fd;
 
 	struct fe_slot *slots;		/* [size], private; the chains by their id */
-	uint16_t *free;			/* [size], circle of free ids: descriptors of a split ring */
+	uint16_t *free;			/* [size], circle of free ids; split: descriptors */
 	unsigned int free_at;		/* place in it of the one to be taken next */
 	unsigned int num_free;		/* descriptors, whatever the format */
 	unsigned int outstanding;	/* chains added and not got back */
@@ -214,6 +214,12 @@ struct fe_ring {
  */
 int fe_ring_init(struct fe_ring *ring, struct fe_mem *mem, const struct fe_ring_params *params);
 void fe_ring_free(struct fe_ring *ring);
+
+/*
+ * The ring is in another memory from now on, at the same guest addresses, as after migration.
+ * What is there is left alone: the caller copies memory, before or after.  -EFAULT: not there.
+ */
+int fe_ring_move(struct fe_ring *ring, struct fe_mem *to);
 
 /*
  * Forget all requests and begin again at base with ring memory as it is when nothing is in it, as

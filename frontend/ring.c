@@ -41,6 +41,34 @@ static int ring_open_fds(struct fe_ring *ring)
 	return ring->kick_fd < 0 || ring->call_fd < 0 || ring->err_fd < 0 ? -errno : 0;
 }
 
+/* The bytes at ptr in another memory, at the same guest address. */
+static void *ring_same_place(const struct fe_ring *ring, const struct fe_mem *to, const void *ptr,
+			     size_t len)
+{
+	return fe_mem_ptr(to, fe_mem_gpa(ring->mem, ptr, len), len);
+}
+
+int fe_ring_move(struct fe_ring *ring, struct fe_mem *to)
+{
+	size_t len[3], table = (size_t)ring->size * ring->table_len * sizeof(*ring->tables);
+	void *areas[3], *tables;
+
+	ring->ops->layout(ring->size, len);
+	areas[0] = ring_same_place(ring, to, ring->desc_area, len[0]);
+	areas[1] = ring_same_place(ring, to, ring->driver_area, len[1]);
+	areas[2] = ring_same_place(ring, to, ring->device_area, len[2]);
+	tables = table ? ring_same_place(ring, to, ring->tables, table) : NULL;
+	if (!areas[0] || !areas[1] || !areas[2] || (table && !tables))
+		return -EFAULT;
+	ring->desc_area = areas[0];
+	ring->driver_area = areas[1];
+	ring->device_area = areas[2];
+	ring->tables = tables;
+	ring->mem = to;
+	ring->ops->place(ring);
+	return 0;
+}
+
 int fe_ring_init(struct fe_ring *ring, struct fe_mem *mem, const struct fe_ring_params *params)
 {
 	size_t len[3];
@@ -69,11 +97,13 @@ int fe_ring_init(struct fe_ring *ring, struct fe_mem *mem, const struct fe_ring_
 	err = ring->slots && ring->free ? ring_alloc_areas(ring, len) : -ENOMEM;
 	if (!err)
 		err = ring_open_fds(ring);
-	if (err)
+	if (err) {
 		fe_ring_free(ring);
-	else
-		fe_ring_reset(ring, params->base);
-	return err;
+		return err;
+	}
+	ring->ops->place(ring);
+	fe_ring_reset(ring, params->base);
+	return 0;
 }
 
 static void ring_close(int *fd)
@@ -302,6 +332,8 @@ int fe_ring_get(struct fe_ring *ring, void **cookie, uint32_t *len)
 
 	if (!fe_ring_ready(ring))
 		return 0;
+	if (ring->batch && ring->ops->counts_chains && !ring->ops->ready(ring))
+		return -EPROTO;
 	if (!ring->batch) {
 		ring->ops->peek(ring, &id, &ring->batch_len);
 		if (!fe_ring_knows(ring, id)) {

@@ -26,9 +26,8 @@ echo_LDADD = tests/libecho.la frontend/libfrontend.la libvhost/libcore.la $(CHEC
 library_tests = \
 	tests/unit/test_iov tests/unit/test_worker \
 	tests/proto/test_messages tests/proto/test_session tests/proto/test_rings \
-	tests/proto/test_memory \
-	tests/proto/test_hostile tests/proto/test_packed tests/proto/test_order \
-	tests/proto/test_requests \
+	tests/proto/test_memory tests/proto/test_hostile tests/proto/test_packed \
+	tests/proto/test_order tests/proto/test_requests \
 	tests/proto/test_endpoint tests/proto/test_poll tests/proto/test_hugetlb \
 	tests/proto/test_migrate tests/proto/test_postcopy tests/proto/test_state
 check_PROGRAMS += $(library_tests)
