@@ -22,7 +22,8 @@ uint64_t dev_features_offered(const struct vhost_dev *dev)
 {
 	uint64_t f = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
 		     BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_RING_RESET) |
-		     BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_NOTIFY_ON_EMPTY);
+		     BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_NOTIFY_ON_EMPTY) |
+		     BIT(VU_F_LOG_ALL);
 
 	if (dev->flags & VHOST_DEV_IN_ORDER)
 		f |= BIT(VIRTIO_F_IN_ORDER);
@@ -36,6 +37,8 @@ void dev_reset(struct vhost_dev *dev)
 	for (i = 0; i < dev->nqueues; i++)
 		ring_setup_reset(&dev->rings[i]);
 	inflight_drop(dev);
+	log_setup_exit(&dev->log);
+	state_drop(dev);
 	dev->features = 0;
 	dev->status = 0;
 	memcpy(dev->config, dev->config_initial, sizeof(dev->config));
@@ -131,6 +134,8 @@ void dev_session_ended(struct vhost_dev *dev)
 	for (i = 0; i < dev->nqueues; i++)
 		ring_setup_exit(&dev->rings[i]);
 	dev->protocol_features = 0;
+	/* The next session has done nothing to the memory of this one. */
+	mem_forget_faults(&dev->mem);
 	dev_reset(dev);
 	if (dev->ops.connection)
 		dev->ops.connection(dev, false);
@@ -235,6 +240,9 @@ int vhost_dev_new_sized(struct vhost_dev **result, const struct vhost_dev_ops *o
 	memcpy(&p, params, MIN(params_size, sizeof(p)));
 	dev->opaque = opaque;
 	dev->conn.fd = dev->backend_fd = dev->endpoint.listen_fd = dev->mem.fault_fd = -1;
+	dev->state.fd = -1;
+	log_setup_init(&dev->log);
+	postcopy_init(&dev->postcopy);
 	if (!dev_params_valid(&dev->ops, &p)) {
 		free(dev);
 		return -EINVAL;

@@ -180,7 +180,9 @@ struct vhost_dev_ops {
 
 	/*
 	 * Guest memory appeared, or is about to go.  A negative errno from
-	 * mem_map refuses the memory: the front-end's message fails.
+	 * mem_map refuses the memory: the front-end's message fails.  Neither may touch the
+	 * memory, also by asking the kernel to: in a postcopy migration its pages come
+	 * later, and this worker must not wait for them.
 	 */
 	int (*mem_map)(struct vhost_dev *dev, void *va, size_t len);
 	void (*mem_unmap)(struct vhost_dev *dev, void *va, size_t len);
@@ -311,6 +313,8 @@ int vhost_dev_new_sized(struct vhost_dev **dev,
  * Serve queue i on workers[i % n].  Without this call the control worker serves
  * all queues.  The workers must outlive the device.  Any thread, before the device is
  * served.  -EINVAL: n is 0; -EBUSY: it is served already.
+ * In a postcopy migration a request for a page which is missing stops the whole worker until
+ * the page comes; with other workers than the control worker, messages are answered meanwhile.
  */
 int vhost_dev_bind(struct vhost_dev *dev, struct vhost_worker *const *workers, unsigned int n);
 
@@ -599,7 +603,8 @@ int vhost_listen_unix(const char *path, mode_t mode);
  * access raises SIGBUS.  A program which wants to survive that installs a SIGBUS handler
  * that calls this function with the fault's address.  True: the address was shared
  * memory; the memory is replaced by zeroes, its device will disconnect, and the
- * handler should return.  False: the fault is something else.  Async-signal-safe.
+ * handler should return.  The same happens when the front-end leaves while pages of a
+ * postcopy migration are missing; postcopy is offered only when there is a handler.  False: the fault is something else.  Async-signal-safe.
  */
 bool vhost_mem_fault(const void *addr);
 

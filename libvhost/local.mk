@@ -11,6 +11,8 @@ libvhost_libcore_la_SOURCES = \
 	libvhost/chain.h \
 	libvhost/conn.c \
 	libvhost/dev.c \
+	libvhost/dirty.c \
+	libvhost/dirty.h \
 	libvhost/endpoint.c \
 	libvhost/inflight.c \
 	libvhost/inflight.h \
@@ -37,6 +39,7 @@ libvhost_libcore_la_SOURCES = \
 	libvhost/queue.c \
 	libvhost/queue.h \
 	libvhost/queue_conf.c \
+	libvhost/queue_log.c \
 	libvhost/ring.h \
 	libvhost/ring_setup.c \
 	libvhost/spec.h \

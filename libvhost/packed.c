@@ -369,6 +369,13 @@ static uint32_t packed_base(const struct ring *r)
 	       packed_pos(r->next, r->next_wrap);
 }
 
+static unsigned int packed_written(const struct ring *r, struct iovec *parts)
+{
+	parts[0] = (struct iovec){ r->conf.desc, r->conf.num * sizeof(struct vring_packed_desc) };
+	parts[1] = (struct iovec){ r->conf.device, sizeof(struct vring_packed_desc_event) };
+	return 2;
+}
+
 const struct ring_ops packed_ops = {
 	.start = packed_start,
 	.avail = packed_avail,
@@ -379,4 +386,5 @@ const struct ring_ops packed_ops = {
 	.arm = packed_arm,
 	.disarm = packed_disarm,
 	.base = packed_base,
+	.written = packed_written,
 };

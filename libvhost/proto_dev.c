@@ -21,6 +21,7 @@ int proto_get_features(struct vhost_dev *dev, struct msg *msg)
 	return PROTO_REPLY;
 }
 
+/* The features of the driver, which do not include the log. */
 static int proto_accept_features(struct vhost_dev *dev, uint64_t features)
 {
 	int ret;
@@ -38,11 +39,20 @@ static int proto_accept_features(struct vhost_dev *dev, uint64_t features)
 	return ret;
 }
 
+/* "Ring states": without protocol features there is no SET_VRING_ENABLE. */
+static void proto_enable_all(struct vhost_dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->nqueues; i++)
+		dev->rings[i].enabled = true;
+}
+
 int proto_set_features(struct vhost_dev *dev, struct msg *msg)
 {
 	uint64_t unknown = msg->payload.u64 & ~dev_features_offered(dev);
-	uint64_t features = msg->payload.u64 & ~unknown;
-	unsigned int i;
+	uint64_t features = msg->payload.u64 & ~unknown & ~BIT(VU_F_LOG_ALL);
+	bool log = msg->payload.u64 & BIT(VU_F_LOG_ALL);
 	int ret;
 
 	if (unknown & TRANSPORT_FEATURES)
@@ -53,11 +63,11 @@ int proto_set_features(struct vhost_dev *dev, struct msg *msg)
 	ret = proto_accept_features(dev, features);
 	if (ret)
 		return ret;
-	/* "Ring states": without protocol features there is no SET_VRING_ENABLE. */
-	if (features & BIT(VU_F_PROTOCOL_FEATURES))
+	if (log == dev->log.on && features & BIT(VU_F_PROTOCOL_FEATURES))
 		return 0;
-	for (i = 0; i < dev->nqueues; i++)
-		dev->rings[i].enabled = true;
+	log_setup_switch(dev, log);
+	if (!(features & BIT(VU_F_PROTOCOL_FEATURES)))
+		proto_enable_all(dev);
 	ring_setup_apply_all(dev, proto_finish);
 	return PROTO_PENDING;
 }

@@ -48,7 +48,7 @@ int proto_set_vring_addr(struct vhost_dev *dev, struct msg *msg)
 		return -EBUSY;
 	rs->addr = *a;
 	rs->have_addr = true;
-	return 0;
+	return rs->started ? vring_pending(dev, a->index) : 0;
 }
 
 int proto_set_vring_base(struct vhost_dev *dev, struct msg *msg)
@@ -103,23 +103,25 @@ static bool fd_is_pollable(int fd)
 	return pollable;
 }
 
+int proto_take_event_fd(struct msg *msg, int *fd)
+{
+	int flags = fcntl(msg->fds[0], F_GETFL);
+
+	if (flags < 0 || !fd_is_pollable(msg->fds[0]) ||
+	    (!(flags & O_NONBLOCK) && fcntl(msg->fds[0], F_SETFL, flags | O_NONBLOCK)))
+		return -EINVAL;
+	*fd = msg_take_fd(msg);
+	return 0;
+}
+
 /*
  * The fd of SET_VRING_KICK, _CALL or _ERR, -1 for none, to *fd.  The table has
  * checked that there is one if and only if the message says so.
  */
 static int vring_take_fd(struct msg *msg, int *fd)
 {
-	int flags;
-
 	*fd = -1;
-	if (msg->payload.u64 & VU_VRING_NOFD)
-		return 0;
-	flags = fcntl(msg->fds[0], F_GETFL);
-	if (flags < 0 || !fd_is_pollable(msg->fds[0]) ||
-	    (!(flags & O_NONBLOCK) && fcntl(msg->fds[0], F_SETFL, flags | O_NONBLOCK)))
-		return -EINVAL;
-	*fd = msg_take_fd(msg);
-	return 0;
+	return msg->payload.u64 & VU_VRING_NOFD ? 0 : proto_take_event_fd(msg, fd);
 }
 
 static void vring_kicked(struct vhost_dev *dev, int result)

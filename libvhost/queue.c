@@ -71,9 +71,15 @@ void queue_drop_hold(struct vhost_queue *q, struct mem_hold *hold)
 	free(hold);
 }
 
-static struct slot *slot_of(struct vhost_req *req)
+static struct slot *slot_of(const struct vhost_req *req)
 {
 	return container_of(req, struct slot, req);
+}
+
+/* The device writes up to this byte of the request's in part. */
+static void slot_touch(struct slot *s, size_t end)
+{
+	s->touched = MAX(s->touched, end);
 }
 
 /* The slot on top of the stack, whose chain was filled just now, becomes a request. */
@@ -90,6 +96,7 @@ static struct vhost_req *queue_open_slot(struct vhost_queue *q)
 	s->req.in_len = c->in_len;
 	s->hold = q->hold;
 	s->hold->reqs++;
+	s->touched = 0;
 	s->busy = true;
 	q->taken[q->take_seq++ & q->taken_mask] = s;
 	q->outstanding++;
@@ -158,6 +165,7 @@ static void queue_has_work(struct vhost_queue *q)
 	if (!q->armed)
 		return;
 	q->ring.ops->disarm(&q->ring);
+	q->ring_written = true;
 	q->armed = false;
 }
 
@@ -188,6 +196,8 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
 		struct slot *s = q->taken[--q->take_seq & q->taken_mask];
 
 		q->ring.ops->untake(&q->ring, &s->elem);
+		if (unlikely(q->conf.dirty.on))
+			queue_log_request(q, s, 0);
 		queue_end_request(q, s);
 		queue_close_slot(q, s);
 	}
@@ -225,6 +235,8 @@ void vhost_req_push(struct vhost_req *req, size_t len)
 	struct slot *s = slot_of(req);
 
 	s->elem.len = (uint32_t)MIN(len, req->in_len);
+	if (unlikely(q->conf.dirty.on))
+		queue_log_request(q, s, s->elem.len);
 	queue_end_request(q, s);
 	if (unlikely(q->conf.in_order))
 		queue_done_in_order(q);
@@ -244,6 +256,8 @@ void vhost_req_abandon(struct vhost_req *req)
 
 	/* At other times nobody would ever serve it. */
 	assert(q->cancelling && s->busy);
+	if (unlikely(q->conf.dirty.on))
+		queue_log_request(q, s, 0);
 	if (unlikely(q->conf.in_order)) {
 		q->outstanding--;
 	} else {
@@ -268,6 +282,7 @@ void queue_publish(struct vhost_queue *q)
 	if (!q->done_cnt)
 		return;
 	q->ring.ops->publish(&q->ring, q->done, q->done_cnt);
+	q->ring_written = true;
 	q->done_cnt = 0;
 	if (q->conf.call_fd < 0 || !q->ring.ops->signal_needed(&q->ring)) {
 		q->stats.suppressed++;
@@ -314,6 +329,7 @@ static void queue_arm(struct vhost_queue *q)
 		return;
 	}
 	q->armed = true;
+	q->ring_written = true;
 	if (q->ring.ops->arm(&q->ring))
 		worker_again(&q->round);
 }
@@ -333,6 +349,7 @@ static void queue_round_end(struct round_member *m)
 		queue_finish_stop(q);
 	else if (!worker_polls(q->worker))
 		queue_arm(q);
+	queue_log_round(q);
 }
 
 static bool queue_round_poll(struct round_member *m)
@@ -352,7 +369,10 @@ static bool queue_round_poll(struct round_member *m)
 
 static void queue_round_rest(struct round_member *m)
 {
-	queue_arm(container_of(m, struct vhost_queue, round));
+	struct vhost_queue *q = container_of(m, struct vhost_queue, round);
+
+	queue_arm(q);
+	queue_log_round(q);
 }
 
 const struct round_ops queue_round_ops = {
@@ -373,7 +393,11 @@ size_t vhost_req_read(const struct vhost_req *req, size_t off, void *buf, size_t
 
 size_t vhost_req_write(const struct vhost_req *req, size_t off, const void *buf, size_t n)
 {
-	return iov_write(req->in, req->in_cnt, off, buf, n);
+	size_t done = iov_write(req->in, req->in_cnt, off, buf, n);
+
+	if (done)
+		slot_touch(slot_of(req), off + done);
+	return done;
 }
 
 /* The elements which hold exactly [off, off + n), when no element is cut; else NULL. */
@@ -421,6 +445,8 @@ const struct iovec *vhost_req_slice(struct vhost_req *req, enum vhost_dir dir, s
 	*cnt = 0;
 	if (off > len || n > len - off)
 		return NULL;
+	if (dir == VHOST_IN && n)
+		slot_touch(s, off + n);
 	whole = slice_whole(iov, iov_cnt, off, n, cnt);
 	if (whole)
 		return whole;

@@ -9,6 +9,7 @@
 #ifndef VHOST_QUEUE_H
 #define VHOST_QUEUE_H
 
+#include "dirty.h"
 #include "libvhost.h"
 #include "log.h"
 #include "mem.h"
@@ -38,6 +39,7 @@ struct queue_conf {
 	struct ring_conf ring;
 	struct mem_map *map;		/* live only */
 	int kick_fd, call_fd, err_fd;	/* -1: none */
+	struct dirty_conf dirty;
 };
 
 /*
@@ -51,6 +53,7 @@ struct queue_change {
 	/* the outcome */
 	int result;			/* negative: not taken; the queue is as before, or not live */
 	uint32_t base;			/* after a stop: where to go on */
+	bool log_missed;		/* pages were written which the next log has to have */
 	/* on the control worker, when the queue has taken it */
 	void (*done)(struct queue_change *change);
 };
@@ -67,6 +70,7 @@ struct slot {
 	struct ring_elem elem;
 	bool busy;			/* popped and not pushed; pushed, it may wait for its turn */
 	struct mem_hold *hold;
+	size_t touched;			/* end of what the device wrote through us, bytes */
 	struct iovec *slice;		/* room for vhost_req_slice() */
 	unsigned int slice_cap;		/* elements */
 	struct chain chain;
@@ -115,6 +119,10 @@ struct vhost_queue {
 	struct ring_elem *done;		/* pushed and not published */
 	unsigned int done_cnt;
 	unsigned int outstanding;	/* popped, not pushed and not abandoned */
+	bool ring_written;		/* the ring's memory, and that is not in the log yet */
+	bool log_missed;		/* requests, without a log or with a stale one */
+	bool log_marked;		/* in this round, so that the log's fd is to be signalled */
+	unsigned int log_hit;		/* see mem_find_gpa() */
 	unsigned int quota;		/* requests which may still be taken in this round */
 	struct vhost_queue_stats stats;
 };
@@ -156,6 +164,19 @@ void queue_poll_later(struct vhost_queue *q);
 void queue_unwatch_kick(struct vhost_queue *q);
 /* The last request of a stopping queue has been published. */
 void queue_finish_stop(struct vhost_queue *q);
+
+/*
+ * queue_log.c: what is written is logged, on the queue's worker
+ */
+
+/* What is written of the request, its first len bytes or more; it is about to go back. */
+void queue_log_request(struct vhost_queue *q, const struct slot *s, size_t len);
+/* The end of a round: the ring's memory, and tell the front-end. */
+void queue_log_round(struct vhost_queue *q);
+/* Use another log, or none, from now on. */
+void queue_log_take(struct vhost_queue *q, const struct dirty_conf *next);
+/* The ring is about to leave its memory. */
+void queue_log_leave(struct vhost_queue *q);
 
 #define queue_log(q, level, fmt, ...) \
 	log_line((q)->params.log_limit, level, (q)->params.name, "queue %u: " fmt, \

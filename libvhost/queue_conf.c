@@ -111,6 +111,7 @@ static int queue_watch_poll(struct vhost_queue *q, bool poll)
 			return -ENOMEM;
 		/* The driver's notifications would go nowhere. */
 		q->ring.ops->disarm(&q->ring);
+		q->ring_written = true;
 		q->armed = false;
 		q->poll_spins = QUEUE_POLL_SPINS;
 	} else if (!poll && q->poll_ev) {
@@ -241,6 +242,7 @@ static void queue_start_ring(struct vhost_queue *q)
 	q->env.direct_max = q->conf.ring.num;
 	q->env.indirect = q->conf.ring.indirect;
 	q->env.packed = q->conf.ops == &packed_ops;
+	q->ring_written = true;
 	why = q->ring.ops->start(&q->ring);
 	if (why)
 		queue_break(q, why);
@@ -255,6 +257,7 @@ static void queue_end_life(struct vhost_queue *q, const struct queue_conf *next)
 {
 	queue_unwatch_kick(q);
 	queue_watch_poll(q, false);
+	queue_log_leave(q);
 	worker_leave(&q->round);
 	queue_leave_map(q);
 	queue_free_slots(q);
@@ -314,6 +317,7 @@ static int queue_move(struct vhost_queue *q, const struct queue_conf *next)
 	if (next->map == q->conf.map)
 		return 0;
 	queue_publish(q);
+	queue_log_leave(q);
 	ret = queue_use_map(q, next->map);
 	if (ret)
 		return ret;
@@ -328,8 +332,11 @@ static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
 	bool new_call = next->call_fd != q->conf.call_fd;
 	bool new_err = next->err_fd != q->conf.err_fd;
 	bool was_served = queue_served(q);
-	int ret = queue_move(q, next);
+	int ret;
 
+	/* First, since it cannot fail: afterwards nobody uses what was replaced. */
+	queue_log_take(q, &next->dirty);
+	ret = queue_move(q, next);
 	if (!ret)
 		ret = queue_watch_poll(q, next->poll);
 	if (!ret && next->kick_fd != q->conf.kick_fd) {
@@ -410,6 +417,8 @@ static void queue_reported(struct vhost_work *work)
 static void queue_report(struct vhost_queue *q, int result)
 {
 	q->change.result = result;
+	q->change.log_missed = q->log_missed;
+	q->log_missed = false;
 	if (q->worker == q->control) {
 		q->change.done(&q->change);
 		return;

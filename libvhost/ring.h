@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "chain.h"
 #include "inflight.h"
@@ -66,7 +67,11 @@ struct ring_ops {
 	void (*disarm)(struct ring *r);
 	/* Where to start the next time, as in GET_VRING_BASE. */
 	uint32_t (*base)(const struct ring *r);
+	/* The parts of its memory which the device writes, RING_PARTS at most; their number. */
+	unsigned int (*written)(const struct ring *r, struct iovec *parts);
 };
+
+#define RING_PARTS 2
 
 struct ring {
 	const struct ring_ops *ops;

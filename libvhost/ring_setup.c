@@ -153,6 +153,21 @@ bool ring_setup_inflight_fits(const struct vhost_dev *dev, const struct ring_set
 	       (rs->num <= m->size && m->packed == dev_packed(dev));
 }
 
+static void ring_setup_dirty(const struct vhost_dev *dev, const struct ring_setup *rs,
+			     struct dirty_conf *dirty)
+{
+	*dirty = (struct dirty_conf){
+		.on = dev->log.on,
+		.ring = rs->addr.flags & VU_VRING_ADDR_F_LOG,
+		/* Behind an IOMMU it is no guest address. */
+		.ring_known = !(dev->features & BIT(VIRTIO_F_ACCESS_PLATFORM)),
+		.ring_gpa = rs->addr.log,
+		.log = dev->log.log,
+		.stale = dev->log.stale,
+		.fd = dev->log.fd,
+	};
+}
+
 static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup *rs, struct queue_conf *conf)
 {
 	*conf = (struct queue_conf){
@@ -176,6 +191,7 @@ static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup
 		.call_fd = rs->call_fd,
 		.err_fd = rs->err_fd,
 	};
+	ring_setup_dirty(dev, rs, &conf->dirty);
 	conf->live = rs->started && ring_setup_find(dev, rs, &conf->ring);
 	conf->map = conf->live ? dev->mem.map : NULL;
 }
@@ -197,9 +213,12 @@ static void ring_setup_changed(struct queue_change *change)
 
 	if (change->result < 0)
 		dev->change_result = change->result;
+	dev->log.missed |= change->log_missed;
 	if (rs->live && !change->next.live) {
 		ring_setup_set_base(rs, change->base);
 		rs->own_base = true;
+		/* It may free its log while nothing runs, and not say so before there is another. */
+		dev->log.stale |= !ring_setup_any_started(dev);
 	}
 	/* A queue which could not start is not live; one which could not change is as before. */
 	rs->live = change->next.live && (rs->live || !change->result);

@@ -220,6 +220,13 @@ static uint32_t split_base(const struct ring *r)
 	return r->next;
 }
 
+static unsigned int split_written(const struct ring *r, struct iovec *parts)
+{
+	/* With the avail_event behind the elements. */
+	parts[0] = (struct iovec){ r->conf.device, 6 + 8 * (size_t)r->conf.num };
+	return 1;
+}
+
 const struct ring_ops split_ops = {
 	.start = split_start,
 	.avail = split_avail,
@@ -230,4 +237,5 @@ const struct ring_ops split_ops = {
 	.arm = split_arm,
 	.disarm = split_disarm,
 	.base = split_base,
+	.written = split_written,
 };

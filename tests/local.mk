@@ -33,14 +33,17 @@ library_tests = \
 	tests/proto/test_inflight_kill \
 	tests/proto/test_memory \
 	tests/proto/test_messages \
+	tests/proto/test_migrate \
 	tests/proto/test_order \
 	tests/proto/test_packed \
 	tests/proto/test_pause \
 	tests/proto/test_poll \
+	tests/proto/test_postcopy \
 	tests/proto/test_regions \
 	tests/proto/test_requests \
 	tests/proto/test_rings \
 	tests/proto/test_session \
+	tests/proto/test_state \
 	tests/proto/test_types \
 	tests/unit/test_inflight \
 	tests/unit/test_iov \
@@ -117,6 +120,16 @@ tests_proto_test_regions_LDADD = $(echo_LDADD)
 tests_proto_test_channel_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_channel_CFLAGS = $(check_CFLAGS)
 tests_proto_test_channel_LDADD = $(echo_LDADD)
+
+tests_proto_test_migrate_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_migrate_CFLAGS = $(check_CFLAGS)
+tests_proto_test_migrate_LDADD = $(echo_LDADD)
+tests_proto_test_postcopy_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_postcopy_CFLAGS = $(check_CFLAGS)
+tests_proto_test_postcopy_LDADD = $(echo_LDADD)
+tests_proto_test_state_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_state_CFLAGS = $(check_CFLAGS)
+tests_proto_test_state_LDADD = $(echo_LDADD)
 
 # The allocator is the sanitizers' own business.
 if !HAVE_SANITIZER
