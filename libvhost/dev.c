@@ -16,7 +16,7 @@
 #define QUEUE_SIZE_MAX 32768
 
 #define DEVICE_FLAGS (VHOST_DEV_KICK_DISABLED | VHOST_DEV_INFLIGHT | VHOST_DEV_IOMMU | \
-		      VHOST_DEV_IN_ORDER | VHOST_DEV_INBAND)
+		      VHOST_DEV_IN_ORDER | VHOST_DEV_INBAND | VHOST_DEV_HOST_NOTIFIER)
 
 /* Bits of the device type (VIRTIO 2.2); the others are the library's. */
 #define DEVICE_FEATURES ((BIT(24) - 1) | ~(BIT(50) - 1) | BIT(41) | BIT(42))
@@ -26,6 +26,8 @@ uint64_t dev_features_offered(const struct vhost_dev *dev)
 	uint64_t f = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
 		     BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_RING_RESET);
 
+	if (dev->flags & VHOST_DEV_IOMMU)
+		f |= BIT(VIRTIO_F_ACCESS_PLATFORM);
 	return dev->device_features | (f & ~dev->features_off) | BIT(VU_F_PROTOCOL_FEATURES);
 }
 
@@ -35,6 +37,8 @@ void dev_reset(struct vhost_dev *dev)
 
 	for (i = 0; i < dev->nqueues; i++)
 		ring_setup_reset(&dev->rings[i]);
+	iotlb_memory_changed(dev, NULL);
+	backend_reset(dev);
 	dev->features = 0;
 	dev->status = 0;
 	memcpy(dev->config, dev->config_initial, sizeof(dev->config));
@@ -271,6 +275,7 @@ static int dev_alloc_queues(struct vhost_dev *dev, size_t req_priv)
 			.index = i,
 			.req_priv = req_priv,
 			.serve_disabled = dev->flags & VHOST_DEV_KICK_DISABLED,
+			.news = ring_setup_news,
 		});
 	}
 	return 0;
@@ -312,12 +317,13 @@ int vhost_dev_new_sized(struct vhost_dev **result, const struct vhost_dev_ops *o
 	memcpy(&dev->ops, ops, MIN(ops_size, sizeof(dev->ops)));
 	memcpy(&p, params, MIN(params_size, sizeof(p)));
 	dev->opaque = opaque;
-	dev->conn.fd = dev->backend_fd = dev->listen_fd = dev->mem.fault_fd = -1;
+	dev->conn.fd = dev->backend.fd = dev->listen_fd = dev->mem.fault_fd = -1;
 	if (!dev_params_valid(&dev->ops, &p)) {
 		free(dev);
 		return -EINVAL;
 	}
-	if (dev_take_params(dev, &p) || dev_alloc_queues(dev, p.req_priv)) {
+	if (dev_take_params(dev, &p) || dev_alloc_queues(dev, p.req_priv) ||
+	    (p.flags & VHOST_DEV_IOMMU && iotlb_init(&dev->iotlb))) {
 		vhost_dev_free(dev);
 		return -ENOMEM;
 	}
@@ -327,6 +333,7 @@ int vhost_dev_new_sized(struct vhost_dev **result, const struct vhost_dev_ops *o
 
 void vhost_dev_free(struct vhost_dev *dev)
 {
+	iotlb_exit(&dev->iotlb);
 	free(dev->queues);
 	free(dev->rings);
 	free(dev->shmem_sizes);

@@ -9,9 +9,17 @@
 
 #include <errno.h>
 
-static struct mem_place place_of(const struct vu_region *r)
+static struct mem_place place_of(const struct vhost_dev *dev, const struct vu_region *r)
 {
-	return (struct mem_place){ r->guest_addr, r->user_addr, r->size, r->mmap_offset };
+	/* With the feature the front-end has no addresses of its own, or does not tell. */
+	bool gpa = dev_has_protocol(dev, VU_PROTOCOL_F_GPA_ADDRESSES);
+
+	return (struct mem_place){
+		.gpa = r->guest_addr,
+		.uva = gpa ? r->guest_addr : r->user_addr,
+		.size = r->size,
+		.offset = r->mmap_offset,
+	};
 }
 
 /* All queues use the new map. */
@@ -40,6 +48,7 @@ static int mem_apply(struct vhost_dev *dev, const struct mem_change *change,
 	if (ret)
 		return ret;
 	mem_use(&dev->mem, map);
+	iotlb_memory_changed(dev, map);
 	ring_setup_apply_all(dev, then);
 	return PROTO_PENDING;
 }
@@ -57,7 +66,7 @@ int proto_set_mem_table(struct vhost_dev *dev, struct msg *msg)
 	if (dev_has_protocol(dev, VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 		return -EPERM;
 	for (i = 0; i < n; i++)
-		places[i] = place_of(&m->regions[i]);
+		places[i] = place_of(dev, &m->regions[i]);
 	return mem_apply(dev, &(struct mem_change){ .add = places, .fds = msg->fds, .count = n },
 			 mem_removed);
 }
@@ -71,7 +80,7 @@ int proto_get_max_mem_slots(struct vhost_dev *dev, struct msg *msg)
 
 int proto_add_mem_reg(struct vhost_dev *dev, struct msg *msg)
 {
-	struct mem_place place = place_of(&msg->payload.mem_reg.region);
+	struct mem_place place = place_of(dev, &msg->payload.mem_reg.region);
 
 	if (msg->header.size != sizeof(msg->payload.mem_reg) || msg->nfds != 1)
 		return -EINVAL;
@@ -81,7 +90,7 @@ int proto_add_mem_reg(struct vhost_dev *dev, struct msg *msg)
 
 int proto_rem_mem_reg(struct vhost_dev *dev, struct msg *msg)
 {
-	struct mem_place place = place_of(&msg->payload.mem_reg.region);
+	struct mem_place place = place_of(dev, &msg->payload.mem_reg.region);
 
 	/* Older front-ends send an fd along, which is of no use. */
 	return mem_apply(dev, &(struct mem_change){ .keep = true, .drop = &place }, mem_removed);

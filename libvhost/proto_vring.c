@@ -27,6 +27,7 @@ int proto_set_vring_num(struct vhost_dev *dev, struct msg *msg)
 	if (!s->num || s->num > dev->queue_size_max || !is_power_of_2(s->num))
 		return -EINVAL;
 	dev->rings[s->index].num = s->num;
+	dev->rings[s->index].place.known = false;
 	return 0;
 }
 
@@ -45,6 +46,8 @@ int proto_set_vring_addr(struct vhost_dev *dev, struct msg *msg)
 		return -EINVAL;
 	if (rs->started && !vring_same_addr(a, &rs->addr))
 		return -EBUSY;
+	if (!rs->started)
+		rs->place.known = false;
 	rs->addr = *a;
 	rs->have_addr = true;
 	return 0;
@@ -109,15 +112,20 @@ static int vring_take_fd(struct msg *msg, int *fd)
 	return 0;
 }
 
+static void vring_started(struct vhost_dev *dev, unsigned int index, int result)
+{
+	if (result < 0)
+		dev->rings[index].started = false;
+	else
+		backend_ring_started(dev);
+	proto_finish(dev, result);
+}
+
 static void vring_kicked(struct vhost_dev *dev, int result)
 {
 	unsigned int index = dev->conn.in.msg.payload.u64 & VU_VRING_INDEX_MASK;
 
-	if (result < 0)
-		dev->rings[index].started = false;
-	else if (dev->config_changed)
-		backend_config_changed(dev);
-	proto_finish(dev, result);
+	vring_started(dev, index, result);
 }
 
 int proto_set_vring_kick(struct vhost_dev *dev, struct msg *msg)
@@ -131,8 +139,9 @@ int proto_set_vring_kick(struct vhost_dev *dev, struct msg *msg)
 	ret = vring_take_fd(msg, &fd);
 	if (ret)
 		return ret;
-	if (fd < 0)
-		return -EOPNOTSUPP;	/* rings without kicks would have to be polled */
+	/* Rings without kicks would have to be polled, unless kicks are messages. */
+	if (fd < 0 && !dev_has_protocol(dev, VU_PROTOCOL_F_INBAND_NOTIFICATIONS))
+		return -EOPNOTSUPP;
 	ring_setup_set_fd(rs, &rs->kick_fd, fd);
 	rs->started = true;
 	ring_setup_apply(dev, index, 1, vring_kicked);
@@ -178,7 +187,20 @@ int proto_get_vring_base_skip_drain(struct vhost_dev *dev, struct msg *msg)
 	return proto_unsupported(dev, msg);
 }
 
+static void vring_kicked_inband(struct vhost_dev *dev, int result)
+{
+	vring_started(dev, dev->conn.in.msg.payload.state.index, result);
+}
+
+/* The answer comes when the queue has had its kick and has published what that led to. */
 int proto_vring_kick(struct vhost_dev *dev, struct msg *msg)
 {
-	return proto_unsupported(dev, msg);
+	const struct vu_vring_state *s = &msg->payload.state;
+	struct ring_setup *rs = &dev->rings[s->index];
+
+	if (s->num || !rs->num || !rs->have_addr)
+		return -EINVAL;
+	rs->started = rs->kick = true;
+	ring_setup_apply(dev, s->index, 1, vring_kicked_inband);
+	return PROTO_PENDING;
 }

@@ -9,7 +9,6 @@
 #include "internal.h"
 
 #include <errno.h>
-#include <linux/virtio_config.h>
 
 void ring_setup_init(struct ring_setup *rs)
 {
@@ -64,12 +63,21 @@ bool ring_setup_any_started(const struct vhost_dev *dev)
  * Where the ring's parts are in our memory, event fields included (VIRTIO 2.7; a driver
  * without EVENT_IDX has that space too).  False: not there, or not there yet.
  */
-static bool ring_setup_find(const struct vhost_dev *dev, const struct ring_setup *rs, struct ring_conf *conf)
+static bool ring_setup_find(struct vhost_dev *dev, struct ring_setup *rs, struct ring_conf *conf)
 {
 	const struct mem_map *map = dev->mem.map;
+	struct iotlb_range missing;
 
 	if (!map || !rs->num || !rs->have_addr)
 		return false;
+	if (dev_has_iommu(dev)) {
+		bool found = !iotlb_place_ring(dev, rs, &missing);
+
+		conf->desc = rs->place.desc;
+		conf->driver = rs->place.driver;
+		conf->device = rs->place.device;
+		return found;
+	}
 	conf->desc = mem_find_uva(map, rs->addr.desc, 16 * (uint64_t)rs->num);
 	conf->driver = mem_find_uva(map, rs->addr.avail, 6 + 2 * (uint64_t)rs->num);
 	conf->device = mem_find_uva(map, rs->addr.used, 6 + 8 * (uint64_t)rs->num);
@@ -78,7 +86,7 @@ static bool ring_setup_find(const struct vhost_dev *dev, const struct ring_setup
 	       (uintptr_t)conf->driver % 2 == 0 && (uintptr_t)conf->device % 4 == 0;
 }
 
-static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup *rs, struct queue_conf *conf)
+static void ring_setup_conf(struct vhost_dev *dev, struct ring_setup *rs, struct queue_conf *conf)
 {
 	*conf = (struct queue_conf){
 		.enabled = rs->enabled,
@@ -89,9 +97,14 @@ static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup
 			.event_idx = dev->features & BIT(VIRTIO_RING_F_EVENT_IDX),
 			.indirect = dev->features & BIT(VIRTIO_RING_F_INDIRECT_DESC),
 		},
+		.iotlb = dev_has_iommu(dev) ? &dev->iotlb : NULL,
 		.kick_fd = rs->kick_fd,
 		.call_fd = rs->call_fd,
 		.err_fd = rs->err_fd,
+		.inband = dev_has_protocol(dev, VU_PROTOCOL_F_INBAND_NOTIFICATIONS),
+		.kick = rs->kick,
+		.invalidate = dev->invalidating,
+		.stale = dev->stale,
 	};
 	conf->live = rs->started && ring_setup_find(dev, rs, &conf->ring);
 	conf->map = conf->live ? dev->mem.map : NULL;
@@ -114,12 +127,27 @@ static void ring_setup_changed(struct queue_change *change)
 
 	if (change->result < 0)
 		dev->change_result = change->result;
+	dev->flushing += change->flushing;
+	rs->kick = false;
 	if (rs->live && !change->next.live)
 		rs->base = change->base;
 	/* A queue which could not start is not live; one which could not change is as before. */
 	rs->live = change->next.live && (rs->live || !change->result);
 	ring_setup_close_retired(rs);
+	iotlb_ring_changed(dev, rs);
 	ring_setup_change_step(dev);
+}
+
+void ring_setup_news(struct vhost_queue *q, unsigned int news)
+{
+	struct vhost_dev *dev = q->params.dev;
+
+	if (news & (QUEUE_CALL | QUEUE_ERR))
+		backend_ring_news(dev, q->params.index, news & QUEUE_CALL, news & QUEUE_ERR);
+	if (news & QUEUE_MISS)
+		iotlb_queue_missing(dev, q->params.index);
+	if (news & QUEUE_FLUSHED)
+		iotlb_flushed(dev);
 }
 
 void ring_setup_apply(struct vhost_dev *dev, unsigned int first, unsigned int count,
