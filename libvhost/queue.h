@@ -26,6 +26,7 @@ struct event;
 struct queue_conf {
 	bool live;			/* the ring may be touched */
 	bool enabled;			/* the driver may be served */
+	bool poll;			/* no kicks will come: look at the ring by yourself */
 	const struct ring_ops *ops;
 	struct ring_conf ring;
 	struct mem_map *map;		/* live only */
@@ -114,6 +115,8 @@ struct vhost_queue {
 	struct mem_hold *hold;		/* of conf.map; NULL when not live */
 	struct event *kick_ev;
 	bool kick_fifo;			/* kick_fd is a pipe, which must be emptied */
+	struct event *poll_ev;		/* conf.poll only: the next look */
+	unsigned int poll_spins;	/* looks in a row before the next rest */
 	bool broken;			/* until the next start */
 	bool stopping;			/* a change waits for outstanding to become 0 */
 	bool parked;			/* a translation is awaited, see miss */
@@ -150,6 +153,9 @@ void queue_resume(struct vhost_queue *q, const char *why);
  * stops a queue.  All on the queue's worker.
  */
 
+/* Looks at a ring without kicks, in consecutive rounds, before resting for a while. */
+#define QUEUE_POLL_SPINS 1000
+
 /* Requests of one queue in one round, so that others get their turn. */
 #define QUEUE_QUOTA 256
 
@@ -172,6 +178,8 @@ void queue_tell(struct vhost_queue *q, unsigned int news);
 /* Signal the driver or the front-end: by the fd, or as news. */
 void queue_signal(struct vhost_queue *q, int fd, unsigned int news);
 
+/* The ring is empty, and nobody will tell when that changes: look again, soon. */
+void queue_poll_later(struct vhost_queue *q);
 void queue_unwatch_kick(struct vhost_queue *q);
 /* A round has ended in which a change was to be done. */
 void queue_end_kick(struct vhost_queue *q);

@@ -90,6 +90,7 @@ static void ring_setup_conf(struct vhost_dev *dev, struct ring_setup *rs, struct
 {
 	*conf = (struct queue_conf){
 		.enabled = rs->enabled,
+		.poll = rs->poll,
 		.ops = &split_ops,
 		.ring = {
 			.num = rs->num,
