@@ -5,26 +5,33 @@ noinst_LTLIBRARIES += frontend/libfrontend.la
 frontend_libfrontend_la_SOURCES = \
 	frontend/backend.c \
 	frontend/blk.c \
+	frontend/chaos.c \
 	frontend/conn.c \
 	frontend/conn.h \
 	frontend/deadline.h \
 	frontend/fe_backend.h \
 	frontend/fe_blk.h \
+	frontend/fe_chaos.h \
 	frontend/fe_iommu.h \
 	frontend/fe_migrate.h \
 	frontend/frontend.h \
+	frontend/inflight.c \
 	frontend/iommu.c \
+	frontend/log.c \
 	frontend/mem.c \
 	frontend/msg.c \
 	frontend/msg.h \
 	frontend/msg_dev.c \
 	frontend/msg_mem.c \
 	frontend/msg_migrate.c \
+	frontend/mutate.c \
 	frontend/packed.c \
+	frontend/postcopy.c \
 	frontend/ring.c \
 	frontend/ring.h \
 	frontend/split.c \
-	frontend/start.c
+	frontend/start.c \
+	frontend/state.c
 
 if HAVE_CHECK
 frontend_tests = \
