@@ -23,17 +23,17 @@
 /* Areas of a ring: descriptors, the driver's, the device's. */
 #define RING_AREAS 3
 
-/* Where a ring's areas are for the driver, event fields included. */
+/* Where a ring's areas are for the driver. */
 static void iotlb_ring_ranges(const struct vhost_dev *dev, const struct ring_setup *rs,
 			      struct iotlb_range ranges[RING_AREAS])
 {
 	const uint64_t start[RING_AREAS] = { rs->addr.desc, rs->addr.avail, rs->addr.used };
-	const bool packed = dev->features & BIT(VIRTIO_F_RING_PACKED);
-	const uint64_t n = rs->num, len[RING_AREAS] = {
-		16 * n, packed ? 4 : 6 + 2 * n, packed ? 4 : 6 + 8 * n,
-	};
+	const struct ring_areas a = ring_areas(dev, rs->num);
+	const uint64_t len[RING_AREAS] = { a.desc, a.driver, a.device };
+	/* Used descriptors of a packed ring replace the available ones. */
 	const uint8_t access[RING_AREAS] = {
-		packed ? VU_IOTLB_RW : VU_IOTLB_RO, VU_IOTLB_RO, VU_IOTLB_WO,
+		dev->features & BIT(VIRTIO_F_RING_PACKED) ? VU_IOTLB_RW : VU_IOTLB_RO,
+		VU_IOTLB_RO, VU_IOTLB_WO,
 	};
 	unsigned int i;
 
@@ -60,9 +60,6 @@ int iotlb_place_ring(struct vhost_dev *dev, struct ring_setup *rs, struct iotlb_
 			return ret;
 		}
 	}
-	/* The driver's addresses are aligned; the mapping may not be alike. */
-	if ((uintptr_t)va[0] % 16 || (uintptr_t)va[1] % 2 || (uintptr_t)va[2] % 4)
-		return -EFAULT;
 	rs->place = (struct ring_place){ true, va[0], va[1], va[2] };
 	return 0;
 }

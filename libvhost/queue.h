@@ -26,6 +26,7 @@ struct event;
 struct queue_conf {
 	bool live;			/* the ring may be touched */
 	bool enabled;			/* the driver may be served */
+	bool in_order;			/* VIRTIO_F_IN_ORDER is negotiated */
 	bool poll;			/* no kicks will come: look at the ring by yourself */
 	const struct ring_ops *ops;
 	struct ring_conf ring;
@@ -133,6 +134,7 @@ struct vhost_queue {
 	unsigned int free_cnt;
 	struct slot **taken;		/* the latest pops, at take_seq & taken_mask */
 	unsigned int take_seq, taken_mask;
+	unsigned int order_seq;		/* in_order: the oldest one not yet in done */
 	struct ring_elem *done;		/* pushed and not published */
 	unsigned int done_cnt;
 	unsigned int outstanding;	/* popped and not pushed */
