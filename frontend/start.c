@@ -36,6 +36,9 @@ int fe_negotiate(struct fe *fe, uint64_t features, uint64_t protocol_features)
 	if (err)
 		return err;
 	features &= offered;
+	/* Who wants everything rarely wants other addresses. */
+	if (!fe->gpa)
+		protocol_features &= ~FE_BIT(VU_PROTOCOL_F_GPA_ADDRESSES);
 	if (features & FE_BIT(VU_F_PROTOCOL_FEATURES)) {
 		err = fe_get_protocol_features(fe, &offered_protocol);
 		if (!err)
