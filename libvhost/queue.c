@@ -36,7 +36,7 @@ void queue_signal(struct vhost_queue *q, int fd, unsigned int news)
 
 bool queue_served(const struct vhost_queue *q)
 {
-	return q->conf.live && !q->broken && !q->stopping && !q->parked &&
+	return q->conf.live && !q->broken && !q->stopping &&
 	       (q->conf.enabled || q->params.serve_disabled);
 }
 
@@ -200,7 +200,8 @@ unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, uns
 {
 	unsigned int ready, n = 0;
 
-	if (unlikely(!queue_served(q)))
+	/* A parked queue's device is kicked when it asks for that: it may have other work. */
+	if (unlikely(!queue_served(q) || q->parked))
 		return 0;
 	ready = queue_ready(q, MIN(max, q->quota));
 	while (n < ready && (reqs[n] = queue_take(q)))
@@ -312,7 +313,7 @@ void queue_kicked(struct vhost_queue *q)
 /* Ask the driver for kicks; what slipped in before it knew is served in the next round. */
 static void queue_arm(struct vhost_queue *q)
 {
-	if (q->armed || !q->want_kick || !queue_served(q))
+	if (q->armed || !q->want_kick || q->parked || !queue_served(q))
 		return;
 	if (q->conf.poll) {
 		queue_poll_later(q);
@@ -354,7 +355,7 @@ static bool queue_round_poll(struct round_member *m)
 {
 	struct vhost_queue *q = container_of(m, struct vhost_queue, round);
 
-	if (!q->want_kick || !queue_served(q))
+	if (!q->want_kick || q->parked || !queue_served(q))
 		return false;
 	if (!queue_ready(q, 1)) {
 		q->stats.poll_misses++;

@@ -149,12 +149,12 @@ static void echo_log(void *arg, enum vhost_log_level level, const char *line)
 		fprintf(stderr, "# %s\n", line);
 }
 
-static void echo_create(struct echo *e, unsigned int nworkers, unsigned int flags,
-			void (*kick)(struct vhost_queue *q))
+static void echo_create_tweaked(struct echo *e, unsigned int nworkers, unsigned int flags,
+				void (*kick)(struct vhost_queue *q), echo_tweak *tweak)
 {
 	static const uint8_t config[ECHO_CONFIG] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
 						     11, 12, 13, 14, 15, 16, 17, 18, 19, 20 };
-	const struct vhost_dev_params params = {
+	struct vhost_dev_params params = {
 		.name = "echo",
 		.features = ECHO_FEATURES,
 		.queues = ECHO_QUEUES,
@@ -172,6 +172,8 @@ static void echo_create(struct echo *e, unsigned int nworkers, unsigned int flag
 	e->fd_count = echo_count_fds();
 	e->nworkers = nworkers;
 	ops.kick = kick;
+	if (tweak)
+		tweak(&ops, &params);
 	vhost_set_log(echo_log, NULL);
 	ck_assert_int_eq(vhost_worker_new(&e->control, NULL), 0);
 	for (i = 0; i < nworkers; i++)
@@ -179,6 +181,12 @@ static void echo_create(struct echo *e, unsigned int nworkers, unsigned int flag
 	ck_assert_int_eq(vhost_dev_new(&e->dev, &ops, &params, e), 0);
 	if (nworkers)
 		ck_assert_int_eq(vhost_dev_bind(e->dev, e->workers, nworkers), 0);
+}
+
+static void echo_create(struct echo *e, unsigned int nworkers, unsigned int flags,
+			void (*kick)(struct vhost_queue *q))
+{
+	echo_create_tweaked(e, nworkers, flags, kick, NULL);
 }
 
 static void echo_run(struct echo *e)
@@ -214,6 +222,12 @@ void echo_start(struct echo *e, unsigned int nworkers, unsigned int flags)
 void echo_start_with(struct echo *e, unsigned int nworkers, void (*kick)(struct vhost_queue *q))
 {
 	echo_start_as(e, nworkers, 0, kick);
+}
+
+void echo_start_tweaked(struct echo *e, unsigned int nworkers, echo_tweak *tweak)
+{
+	echo_create_tweaked(e, nworkers, 0, echo_kick, tweak);
+	echo_start_pair(e);
 }
 
 void echo_start_listen(struct echo *e, unsigned int nworkers, const char *path)

@@ -29,7 +29,9 @@ library_tests = \
 	tests/proto/test_memory \
 	tests/proto/test_hostile tests/proto/test_packed tests/proto/test_order \
 	tests/proto/test_requests \
-	tests/proto/test_endpoint tests/proto/test_poll tests/proto/test_hugetlb
+	tests/proto/test_endpoint tests/proto/test_poll tests/proto/test_hugetlb \
+	tests/proto/test_iommu tests/proto/test_backend tests/proto/test_inband \
+	tests/proto/test_types
 check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)
 
@@ -70,6 +72,18 @@ tests_proto_test_requests_LDADD = $(echo_LDADD)
 tests_proto_test_endpoint_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_endpoint_CFLAGS = $(check_CFLAGS)
 tests_proto_test_endpoint_LDADD = $(echo_LDADD)
+tests_proto_test_iommu_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_iommu_CFLAGS = $(check_CFLAGS)
+tests_proto_test_iommu_LDADD = $(echo_LDADD)
+tests_proto_test_backend_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_backend_CFLAGS = $(check_CFLAGS)
+tests_proto_test_backend_LDADD = $(echo_LDADD)
+tests_proto_test_inband_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_inband_CFLAGS = $(check_CFLAGS)
+tests_proto_test_inband_LDADD = $(echo_LDADD)
+tests_proto_test_types_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_types_CFLAGS = $(check_CFLAGS)
+tests_proto_test_types_LDADD = $(echo_LDADD)
 tests_proto_test_hugetlb_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_hugetlb_CFLAGS = $(check_CFLAGS)
 tests_proto_test_hugetlb_LDADD = $(echo_LDADD)
