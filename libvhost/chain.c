@@ -85,9 +85,13 @@ bool chain_uses(const struct chain *c, uint64_t first, uint64_t last)
 	return false;
 }
 
-/* As chain_add_buffer().  Pages which are neighbours here too become one element. */
-static const char *chain_add_iova(struct chain *c, struct chain_env *env, uint64_t addr,
-				  uint64_t len, bool write)
+/*
+ * As chain_add_buffer().  Pages which are neighbours here too become one element.  Not inlined: its
+ * registers would be saved for those, too, who have no IOMMU.
+ */
+static __attribute__((noinline)) const char *chain_add_iova(struct chain *c, struct chain_env *env,
+							    uint64_t addr, uint64_t len,
+							    bool write)
 {
 	struct iovec *prev = NULL;
 

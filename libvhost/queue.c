@@ -138,6 +138,10 @@ static void queue_close_slot(struct vhost_queue *q, struct slot *s)
  */
 static void queue_park(struct vhost_queue *q)
 {
+	/* A request has been taken since: it is another chain. */
+	if (q->missed_at != q->take_seq)
+		q->misses = 0;
+	q->missed_at = q->take_seq;
 	if (q->misses++ >= QUEUE_MISSES_MAX) {
 		queue_break(q, "a descriptor chain needs too many translations");
 		return;
@@ -161,7 +165,6 @@ static struct vhost_req *queue_take(struct vhost_queue *q)
 			queue_break(q, why);
 		return NULL;
 	}
-	q->misses = 0;
 	return queue_open_slot(q);
 }
 

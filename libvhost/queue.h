@@ -122,6 +122,7 @@ struct vhost_queue {
 	bool stopping;			/* a change waits for outstanding to become 0 */
 	bool parked;			/* a translation is awaited, see miss */
 	unsigned int misses;		/* of the chain which is to be taken next */
+	unsigned int missed_at;		/* take_seq of the latest of them */
 	unsigned int stale_cnt;		/* requests which an invalidation waits for */
 	bool flushing;			/* QUEUE_FLUSHED is due when stale_cnt is 0 */
 	unsigned int kick_rounds;	/* a change is reported after so many rounds; 0: none */
