@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <string.h>
 
 #include "internal.h"
@@ -64,6 +65,16 @@ static void conn_free_events(struct conn *c)
 	c->read_ev = c->write_ev = c->close_ev = NULL;
 }
 
+/*
+ * The message in work waits for requests.  Those which themselves wait, for what may
+ * never come, end with the queue_stop of the drain only.
+ */
+static void conn_give_up_waiting(struct vhost_dev *dev)
+{
+	dev->settling = dev->flush_pending = false;
+	proto_finish(dev, 0);
+}
+
 void conn_close(struct vhost_dev *dev, const char *why)
 {
 	struct conn *c = &dev->conn;
@@ -92,6 +103,8 @@ void conn_close(struct vhost_dev *dev, const char *why)
 		c->busy = false;
 	if (!c->busy)
 		conn_drain(dev);
+	else if (dev->settling || dev->flush_pending)
+		conn_give_up_waiting(dev);
 }
 
 /*
@@ -111,6 +124,15 @@ void conn_continue(struct vhost_dev *dev)
 	}
 	event_del(c->close_ev);
 	event_add(c->read_ev, NULL);
+	iotlb_judge(dev);
+}
+
+bool conn_has_input(const struct vhost_dev *dev)
+{
+	const struct conn *c = &dev->conn;
+	struct pollfd p = { c->fd, POLLIN, 0 };
+
+	return c->busy || c->in.done || poll(&p, 1, 0) == 1;
 }
 
 void conn_reply(struct vhost_dev *dev)

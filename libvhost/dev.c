@@ -13,7 +13,7 @@
 #define QUEUE_SIZE_MAX 32768
 
 #define DEVICE_FLAGS (VHOST_DEV_KICK_DISABLED | VHOST_DEV_INFLIGHT | VHOST_DEV_IOMMU | \
-		      VHOST_DEV_IN_ORDER | VHOST_DEV_INBAND)
+		      VHOST_DEV_IN_ORDER | VHOST_DEV_INBAND | VHOST_DEV_HOST_NOTIFIER)
 
 /* Bits of the device type (VIRTIO 2.2); the others are the library's. */
 #define DEVICE_FEATURES ((BIT(24) - 1) | ~(BIT(50) - 1) | BIT(41) | BIT(42))
@@ -25,6 +25,8 @@ uint64_t dev_features_offered(const struct vhost_dev *dev)
 		     BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_NOTIFY_ON_EMPTY) |
 		     BIT(VU_F_LOG_ALL);
 
+	if (dev->flags & VHOST_DEV_IOMMU)
+		f |= BIT(VIRTIO_F_ACCESS_PLATFORM);
 	if (dev->flags & VHOST_DEV_IN_ORDER)
 		f |= BIT(VIRTIO_F_IN_ORDER);
 	return dev->device_features | (f & ~dev->features_off) | BIT(VU_F_PROTOCOL_FEATURES);
@@ -39,6 +41,8 @@ void dev_reset(struct vhost_dev *dev)
 	inflight_drop(dev);
 	log_setup_exit(&dev->log);
 	state_drop(dev);
+	iotlb_memory_changed(dev, NULL);
+	backend_reset(dev);
 	dev->features = 0;
 	dev->status = 0;
 	memcpy(dev->config, dev->config_initial, sizeof(dev->config));
@@ -197,6 +201,7 @@ static int dev_alloc_queues(struct vhost_dev *dev, size_t req_priv)
 			.index = i,
 			.req_priv = req_priv,
 			.serve_disabled = dev->flags & VHOST_DEV_KICK_DISABLED,
+			.news = ring_setup_news,
 		});
 	}
 	return 0;
@@ -239,7 +244,7 @@ int vhost_dev_new_sized(struct vhost_dev **result, const struct vhost_dev_ops *o
 	memcpy(&dev->ops, ops, MIN(ops_size, sizeof(dev->ops)));
 	memcpy(&p, params, MIN(params_size, sizeof(p)));
 	dev->opaque = opaque;
-	dev->conn.fd = dev->backend_fd = dev->endpoint.listen_fd = dev->mem.fault_fd = -1;
+	dev->conn.fd = dev->backend.fd = dev->endpoint.listen_fd = dev->mem.fault_fd = -1;
 	dev->state.fd = -1;
 	log_setup_init(&dev->log);
 	postcopy_init(&dev->postcopy);
@@ -247,7 +252,8 @@ int vhost_dev_new_sized(struct vhost_dev **result, const struct vhost_dev_ops *o
 		free(dev);
 		return -EINVAL;
 	}
-	if (dev_take_params(dev, &p) || dev_alloc_queues(dev, p.req_priv)) {
+	if (dev_take_params(dev, &p) || dev_alloc_queues(dev, p.req_priv) ||
+	    (p.flags & VHOST_DEV_IOMMU && iotlb_init(&dev->iotlb))) {
 		vhost_dev_free(dev);
 		return -ENOMEM;
 	}
@@ -257,6 +263,7 @@ int vhost_dev_new_sized(struct vhost_dev **result, const struct vhost_dev_ops *o
 
 void vhost_dev_free(struct vhost_dev *dev)
 {
+	iotlb_exit(&dev->iotlb);
 	free(dev->queues);
 	free(dev->rings);
 	free(dev->shmem_sizes);

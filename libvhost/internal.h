@@ -8,6 +8,10 @@
 #ifndef VHOST_INTERNAL_H
 #define VHOST_INTERNAL_H
 
+#include <linux/virtio_config.h>
+
+#include "backend.h"
+#include "iotlb.h"
 #include "libvhost.h"
 #include "log.h"
 #include "mem.h"
@@ -16,6 +20,26 @@
 #include "util.h"
 
 struct event;
+
+/* A translation which is lacking, and whose front-end is to be asked for it. */
+struct ring_miss {
+	enum {
+		MISS_NONE,
+		MISS_RING,		/* the ring itself cannot be found: it is started and not live */
+		MISS_QUEUE,		/* its queue is parked until queue_resume() */
+	} kind;
+	struct iotlb_range range;
+	bool asked;
+	bool shared;			/* somebody else's question, which may be an older one */
+	bool acked;			/* the front-end has no more to say about it */
+	uint64_t number;		/* of the question */
+};
+
+/* Where a ring was found behind an IOMMU; good until that is invalidated. */
+struct ring_place {
+	bool known;
+	void *desc, *driver, *device;
+};
 
 /* What the front-end has said about one ring. */
 struct ring_setup {
@@ -33,6 +57,10 @@ struct ring_setup {
 	bool started;			/* SET_VRING_KICK came, GET_VRING_BASE did not */
 	bool enabled;			/* SET_VRING_ENABLE */
 	bool live;			/* the queue was told that it may touch the ring */
+	bool kick;			/* VRING_KICK, for the change under way */
+	bool note_call, note_err;	/* to be told on the back-end channel */
+	struct ring_place place;	/* with an IOMMU */
+	struct ring_miss miss;		/* with an IOMMU */
 };
 
 /* Memory of the front-end's in which requests in flight are noted. */
@@ -118,8 +146,7 @@ struct vhost_dev {
 	/* the session */
 	struct ring_setup *rings;		/* nqueues */
 	struct conn conn;
-	int backend_fd;			/* to the front-end's other socket; -1: none */
-	struct event *backend_ev;
+	struct backend backend;		/* to the front-end's other socket */
 	uint64_t features;		/* acknowledged, but VHOST_F_LOG_ALL: that is log.on */
 	uint64_t protocol_features;	/* acknowledged */
 	uint8_t status;			/* SET_STATUS */
@@ -129,6 +156,12 @@ struct vhost_dev {
 	struct state_transfer state;
 	struct postcopy postcopy;
 	bool settling;			/* the next step waits for mem.old == 0 */
+	struct iotlb iotlb;		/* with VHOST_DEV_IOMMU */
+	struct iotlb_range stale;	/* invalidated by the message in work */
+	bool invalidating;		/* stale is something */
+	bool flush_pending;		/* the message in work waits for flushing to become 0 */
+	unsigned int flushing;		/* queues with requests that use stale */
+	bool misses_acked;		/* a question of rings[].miss is answered and not judged */
 
 	/* a change of queues under way */
 	unsigned int changing;		/* queues which have not taken it, and its own 1 */
@@ -188,6 +221,8 @@ void conn_reply(struct vhost_dev *dev);
 void conn_continue(struct vhost_dev *dev);
 /* What a change of memory has removed is gone. */
 void conn_memory_settled(struct vhost_dev *dev);
+/* Whether the front-end has said something which is not dealt with yet. */
+bool conn_has_input(const struct vhost_dev *dev);
 
 /*
  * proto.c: the message table
@@ -212,6 +247,12 @@ static inline bool dev_has_protocol(const struct vhost_dev *dev, enum vu_protoco
  * reply lies in the message; or proto_finish() will be called.
  */
 enum { PROTO_REPLY = 1, PROTO_PENDING = 2 };
+
+/* Whether addresses are I/O virtual ones. */
+static inline bool dev_has_iommu(const struct vhost_dev *dev)
+{
+	return dev->features & BIT(VIRTIO_F_ACCESS_PLATFORM);
+}
 
 /*
  * Handlers of messages, by file.
@@ -281,6 +322,28 @@ void inflight_drop(struct vhost_dev *dev);
 
 /* proto_iotlb.c: translations */
 int proto_iotlb_msg(struct vhost_dev *dev, struct msg *msg);
+/*
+ * Where a ring is behind an IOMMU, to rs->place.  -ENOENT: *missing is to be asked for;
+ * -EFAULT: it is not in one piece.
+ */
+int iotlb_place_ring(struct vhost_dev *dev, struct ring_setup *rs, struct iotlb_range *missing);
+/* A ring's queue has taken a change: ask for what the ring lacks; forget what it did. */
+void iotlb_ring_changed(struct vhost_dev *dev, struct ring_setup *rs);
+/* A queue lacks queue->miss. */
+void iotlb_queue_missing(struct vhost_dev *dev, unsigned int ring);
+/* Ask the front-end for what a ring lacks, unless that has been done. */
+void iotlb_ask(struct vhost_dev *dev, struct ring_setup *rs);
+/* The front-end has dealt with a question. */
+void iotlb_asked(struct vhost_dev *dev, uint64_t number, int result);
+/* Judge answered questions, once no update can be on its way any more. */
+void iotlb_judge(struct vhost_dev *dev);
+/* There is no channel for questions any more; or another one. */
+void iotlb_channel_closed(struct vhost_dev *dev);
+void iotlb_channel_replaced(struct vhost_dev *dev);
+/* A queue no longer uses what was invalidated. */
+void iotlb_flushed(struct vhost_dev *dev);
+/* The map has changed, or (NULL) all translations are void. */
+void iotlb_memory_changed(struct vhost_dev *dev, const struct mem_map *map);
 
 /* postcopy.c: memory which arrives while it is used */
 void postcopy_init(struct postcopy *pc);
@@ -316,6 +379,14 @@ void ring_setup_exit(struct ring_setup *rs);
 void ring_setup_reset(struct ring_setup *rs);
 /* Replace one of the ring's fds; the old one is closed when the queue knows the new one. */
 void ring_setup_set_fd(struct ring_setup *v, int *slot, int fd);
+/* A ring's three areas: bytes, and alignment (VIRTIO 2.7, 2.8). */
+struct ring_areas {
+	uint64_t desc, driver, device;
+	unsigned int driver_align, device_align;
+};
+struct ring_areas ring_areas(const struct vhost_dev *dev, uint64_t num);
+/* What the queues have to tell (queue_params.news). */
+void ring_setup_news(struct vhost_queue *q, unsigned int news);
 /* Where the ring starts from: what was said, or where fresh rings begin. */
 void ring_setup_set_base(struct ring_setup *rs, uint32_t base);
 uint32_t ring_setup_base(const struct vhost_dev *dev, const struct ring_setup *rs);
@@ -345,7 +416,18 @@ void ring_setup_apply_all(struct vhost_dev *dev, void (*then)(struct vhost_dev *
 
 int backend_open(struct vhost_dev *dev, int fd);
 void backend_close(struct vhost_dev *dev);
+/* The device starts anew: drop what has not been sent. */
+void backend_reset(struct vhost_dev *dev);
+/* A ring runs: send what had to wait for that. */
+void backend_ring_started(struct vhost_dev *dev);
 /* Tell that the config space has changed, now or when it can be told. */
 void backend_config_changed(struct vhost_dev *dev);
+/* Signal the driver, or the front-end, without an fd. */
+void backend_ring_news(struct vhost_dev *dev, unsigned int ring, bool call, bool err);
+/*
+ * Ask for a translation; iotlb_asked() follows with *number if the front-end
+ * acknowledges.  -ENOTCONN: there is nobody to ask; -EAGAIN: iotlb_ask() will be called.
+ */
+int backend_ask_iotlb(struct vhost_dev *dev, uint64_t iova, uint8_t access, uint64_t *number);
 
 #endif /* VHOST_INTERNAL_H */

@@ -277,6 +277,11 @@ struct vhost_dev_params {
  * simulators.  Not for QEMU, which accepts the feature without knowing it.
  */
 #define VHOST_DEV_INBAND	(1u << 4)
+/*
+ * Offer VHOST_USER_PROTOCOL_F_HOST_NOTIFIER, for vhost_dev_host_notifier().  For devices with
+ * hardware behind them.
+ */
+#define VHOST_DEV_HOST_NOTIFIER	(1u << 5)
 
 /* Statistics of a queue; all counters since the device was created. */
 struct vhost_queue_stats {
@@ -364,15 +369,21 @@ int vhost_dev_update_config(struct vhost_dev *dev, uint32_t off, const void *buf
  * Messages to the front-end (vhost-user, "Back-end message types").  Control worker.
  *
  * -ENOTCONN: there is no channel to the front-end, or its feature was not negotiated;
- * -EAGAIN: too many messages are on their way; -EINVAL: a value out of range.  done, where there
- * is one and the message was sent, is called later on the control worker with arg and the
- * front-end's answer: 0, or a negative errno, -ECONNRESET when the front-end has gone.
+ * -EAGAIN: too many messages are on their way; -EINVAL: out of range.  While no ring runs the
+ * message waits.  After 0, done (if not NULL) is called later on the control worker, once, with
+ * arg and the front-end's answer: 0, or a negative errno; -EIO when the front-end refuses,
+ * -ECONNRESET when its end of the channel has gone, -ECANCELED when the device was reset before
+ * the message was sent.  A front-end without acknowledgements (REPLY_ACK) says nothing: 0 then
+ * means that the message was sent.
  */
 
 /* Offer, or take back, an object which other devices can get from the front-end. */
 int vhost_dev_shared_object_add(struct vhost_dev *dev, const uint8_t uuid[16]);
 int vhost_dev_shared_object_remove(struct vhost_dev *dev, const uint8_t uuid[16]);
-/* Get an object of another device: the answer is an fd, which done owns. */
+/*
+ * Get an object of another device: the answer is an fd, which done owns, or -ENOENT.  done is
+ * required.
+ */
 int vhost_dev_shared_object_lookup(struct vhost_dev *dev, const uint8_t uuid[16],
 				   void (*done)(void *arg, int result), void *arg);
 
@@ -394,7 +405,7 @@ int vhost_dev_shmem_unmap(struct vhost_dev *dev, const struct vhost_shmem_map *m
 
 /*
  * Let the driver's notifications of queue i go directly to the page at this offset of fd,
- * a hardware doorbell; fd remains the caller's, -1 undoes it.
+ * a hardware doorbell; fd remains the caller's, -1 undoes it.  With VHOST_DEV_HOST_NOTIFIER.
  */
 int vhost_dev_host_notifier(struct vhost_dev *dev, unsigned int i, int fd, uint64_t offset);
 

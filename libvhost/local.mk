@@ -6,6 +6,7 @@ libvhost_libutil_la_SOURCES = libvhost/iov.c libvhost/iov.h libvhost/util.h
 # The library's objects, for it and for the tests of its inside.
 noinst_LTLIBRARIES += libvhost/libcore.la
 libvhost_libcore_la_SOURCES = \
+	libvhost/backend.h \
 	libvhost/backend_msg.c \
 	libvhost/chain.c \
 	libvhost/chain.h \
@@ -17,6 +18,8 @@ libvhost_libcore_la_SOURCES = \
 	libvhost/inflight.c \
 	libvhost/inflight.h \
 	libvhost/internal.h \
+	libvhost/iotlb.c \
+	libvhost/iotlb.h \
 	libvhost/listen.c \
 	libvhost/log.c \
 	libvhost/log.h \

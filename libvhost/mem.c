@@ -474,6 +474,19 @@ bool mem_find_gpa(const struct mem_map *map, unsigned int *hit, const void *va, 
 	return true;
 }
 
+bool mem_map_has(const struct mem_map *map, const uint8_t *va, uint64_t last)
+{
+	unsigned int i;
+
+	for (i = 0; i < map->count; i++) {
+		uint64_t off = (uint64_t)((uintptr_t)va - (uintptr_t)map->spans[i].hva);
+
+		if (off < map->spans[i].size)
+			return last < map->spans[i].size - off;
+	}
+	return false;
+}
+
 void *mem_find_uva(const struct mem_map *map, uint64_t uva, uint64_t len)
 {
 	unsigned int i;

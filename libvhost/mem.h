@@ -174,6 +174,9 @@ static inline void *mem_find(const struct mem_map *map, unsigned int *hit, uint6
  */
 bool mem_find_gpa(const struct mem_map *map, unsigned int *hit, const void *va, uint64_t *gpa);
 
+/* Whether our addresses [va, va + last] lie in a region of the map. */
+bool mem_map_has(const struct mem_map *map, const uint8_t *va, uint64_t last);
+
 /* Our address of len contiguous bytes at an address of the front-end's, or NULL. */
 void *mem_find_uva(const struct mem_map *map, uint64_t uva, uint64_t len);
 

@@ -34,9 +34,12 @@ static int proto_accept_features(struct vhost_dev *dev, uint64_t features)
 	if (BYTE_ORDER == BIG_ENDIAN && !(features & BIT(VIRTIO_F_VERSION_1)))
 		return -EOPNOTSUPP;
 	ret = dev->ops.features ? dev->ops.features(dev, features) : 0;
-	if (!ret)
-		dev->features = features;
-	return ret;
+	if (ret)
+		return ret;
+	/* No invalidation tells what becomes void while the IOMMU is out of use. */
+	iotlb_memory_changed(dev, NULL);
+	dev->features = features;
+	return 0;
 }
 
 /* "Ring states": without protocol features there is no SET_VRING_ENABLE. */
@@ -90,16 +93,22 @@ static bool protocol_consistent(uint64_t f)
 	return protocol_needs(f, VU_PROTOCOL_F_GET_VRING_BASE_INFLIGHT,
 			      VU_PROTOCOL_F_INFLIGHT_SHMFD) &&
 	       protocol_needs(f, VU_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN,
-			      VU_PROTOCOL_F_GET_VRING_BASE_INFLIGHT);
+			      VU_PROTOCOL_F_GET_VRING_BASE_INFLIGHT) &&
+	       protocol_needs(f, VU_PROTOCOL_F_INBAND_NOTIFICATIONS,
+			      VU_PROTOCOL_F_BACKEND_REQ) &&
+	       protocol_needs(f, VU_PROTOCOL_F_INBAND_NOTIFICATIONS, VU_PROTOCOL_F_REPLY_ACK);
 }
 
 int proto_set_protocol_features(struct vhost_dev *dev, struct msg *msg)
 {
-	uint64_t features = msg->payload.u64;
+	uint64_t features = msg->payload.u64, changed = features ^ dev->protocol_features;
 
 	if (features & ~proto_features_offered(dev) || !protocol_consistent(features))
 		return -EINVAL;
-	if (features != dev->protocol_features && ring_setup_any_started(dev))
+	if (changed && ring_setup_any_started(dev))
+		return -EBUSY;
+	/* The regions there are have the addresses of the other kind. */
+	if (changed & BIT(VU_PROTOCOL_F_GPA_ADDRESSES) && dev->mem.map)
 		return -EBUSY;
 	dev->protocol_features = features;
 	return 0;

@@ -9,9 +9,17 @@
 
 #include <errno.h>
 
-static struct mem_place place_of(const struct vu_region *r)
+static struct mem_place place_of(const struct vhost_dev *dev, const struct vu_region *r)
 {
-	return (struct mem_place){ r->guest_addr, r->user_addr, r->size, r->mmap_offset };
+	/* With the feature the front-end has no addresses of its own, or does not tell. */
+	bool gpa = dev_has_protocol(dev, VU_PROTOCOL_F_GPA_ADDRESSES);
+
+	return (struct mem_place){
+		.gpa = r->guest_addr,
+		.uva = gpa ? r->guest_addr : r->user_addr,
+		.size = r->size,
+		.offset = r->mmap_offset,
+	};
 }
 
 /* All queues use the new map. */
@@ -34,6 +42,7 @@ static void mem_removed(struct vhost_dev *dev, int result)
 int proto_use_map(struct vhost_dev *dev, struct mem_map *map, bool removes)
 {
 	mem_use(&dev->mem, map);
+	iotlb_memory_changed(dev, map);
 	ring_setup_apply_all(dev, removes ? mem_removed : mem_added);
 	return PROTO_PENDING;
 }
@@ -81,7 +90,7 @@ int proto_set_mem_table(struct vhost_dev *dev, struct msg *msg)
 	if (dev_has_protocol(dev, VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 		return -EPERM;
 	for (i = 0; i < n; i++)
-		places[i] = place_of(&m->regions[i]);
+		places[i] = place_of(dev, &m->regions[i]);
 	change.count = n;
 	if (!dev->postcopy.listening)
 		return mem_apply(dev, &change);
@@ -98,7 +107,7 @@ int proto_get_max_mem_slots(struct vhost_dev *dev, struct msg *msg)
 int proto_add_mem_reg(struct vhost_dev *dev, struct msg *msg)
 {
 	struct vu_region *region = &msg->payload.mem_reg.region;
-	struct mem_place place = place_of(region);
+	struct mem_place place = place_of(dev, region);
 	struct mem_change change = { .keep = true, .add = &place, .fds = msg->fds, .count = 1 };
 
 	if (mem_is_go_ahead(dev, msg))
@@ -110,7 +119,7 @@ int proto_add_mem_reg(struct vhost_dev *dev, struct msg *msg)
 
 int proto_rem_mem_reg(struct vhost_dev *dev, struct msg *msg)
 {
-	struct mem_place place = place_of(&msg->payload.mem_reg.region);
+	struct mem_place place = place_of(dev, &msg->payload.mem_reg.region);
 
 	if (mem_is_go_ahead(dev, msg))
 		return postcopy_go_ahead(dev, msg);

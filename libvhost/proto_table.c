@@ -29,6 +29,14 @@ uint64_t proto_features_offered(const struct vhost_dev *dev)
 		f |= BIT(VU_PROTOCOL_F_NET_MTU);
 	if (ops->crypto_create && ops->crypto_close)
 		f |= BIT(VU_PROTOCOL_F_CRYPTO_SESSION);
+	if (ops->shared_object)
+		f |= BIT(VU_PROTOCOL_F_SHARED_OBJECT);
+	if (dev->shmem_count)
+		f |= BIT(VU_PROTOCOL_F_SHMEM) | BIT(VU_PROTOCOL_F_BACKEND_SEND_FD);
+	if (dev->flags & VHOST_DEV_HOST_NOTIFIER)
+		f |= BIT(VU_PROTOCOL_F_HOST_NOTIFIER) | BIT(VU_PROTOCOL_F_BACKEND_SEND_FD);
+	if (dev->flags & VHOST_DEV_INBAND)
+		f |= BIT(VU_PROTOCOL_F_INBAND_NOTIFICATIONS);
 	return f;
 }
 

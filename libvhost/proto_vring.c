@@ -28,6 +28,7 @@ int proto_set_vring_num(struct vhost_dev *dev, struct msg *msg)
 	    (dev->features && !ring_setup_num_fits(dev, s->num)))
 		return -EINVAL;
 	dev->rings[s->index].num = s->num;
+	dev->rings[s->index].place.known = false;
 	return 0;
 }
 
@@ -46,6 +47,8 @@ int proto_set_vring_addr(struct vhost_dev *dev, struct msg *msg)
 		return -EINVAL;
 	if (rs->started && !vring_same_addr(a, &rs->addr))
 		return -EBUSY;
+	if (!rs->started)
+		rs->place.known = false;
 	rs->addr = *a;
 	rs->have_addr = true;
 	return rs->started ? vring_pending(dev, a->index) : 0;
@@ -124,15 +127,20 @@ static int vring_take_fd(struct msg *msg, int *fd)
 	return msg->payload.u64 & VU_VRING_NOFD ? 0 : proto_take_event_fd(msg, fd);
 }
 
+static void vring_started(struct vhost_dev *dev, unsigned int index, int result)
+{
+	if (result < 0)
+		dev->rings[index].started = false;
+	else
+		backend_ring_started(dev);
+	proto_finish(dev, result);
+}
+
 static void vring_kicked(struct vhost_dev *dev, int result)
 {
 	unsigned int index = dev->conn.in.msg.payload.u64 & VU_VRING_INDEX_MASK;
 
-	if (result < 0)
-		dev->rings[index].started = false;
-	else if (dev->config_changed)
-		backend_config_changed(dev);
-	proto_finish(dev, result);
+	vring_started(dev, index, result);
 }
 
 int proto_set_vring_kick(struct vhost_dev *dev, struct msg *msg)
@@ -187,7 +195,20 @@ int proto_set_vring_enable(struct vhost_dev *dev, struct msg *msg)
 	return vring_pending(dev, s->index);
 }
 
+static void vring_kicked_inband(struct vhost_dev *dev, int result)
+{
+	vring_started(dev, dev->conn.in.msg.payload.state.index, result);
+}
+
+/* The answer comes when the queue has had its kick and has published what that led to. */
 int proto_vring_kick(struct vhost_dev *dev, struct msg *msg)
 {
-	return proto_unsupported(dev, msg);
+	const struct vu_vring_state *s = &msg->payload.state;
+	struct ring_setup *rs = &dev->rings[s->index];
+
+	if (s->num || !ring_setup_fits(dev, rs) || !ring_setup_inflight_fits(dev, rs))
+		return -EINVAL;
+	rs->started = rs->kick = true;
+	ring_setup_apply(dev, s->index, 1, vring_kicked_inband);
+	return PROTO_PENDING;
 }

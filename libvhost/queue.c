@@ -26,6 +26,14 @@ void queue_notify(int fd)
 		return;
 }
 
+void queue_signal(struct vhost_queue *q, int fd, unsigned int news)
+{
+	if (likely(fd >= 0))
+		queue_notify(fd);
+	else if (q->conf.inband)
+		queue_tell(q, news);
+}
+
 bool queue_served(const struct vhost_queue *q)
 {
 	return q->conf.live && !q->broken && !q->stopping &&
@@ -45,7 +53,7 @@ void queue_break(struct vhost_queue *q, const char *why)
 	queue_log(q, VHOST_LOG_WARN, "broken: %s", why);
 	/* Its kicks have nothing to say any more. */
 	queue_unwatch_kick(q);
-	queue_notify(q->conf.err_fd);
+	queue_signal(q, q->conf.err_fd, QUEUE_ERR);
 }
 
 void vhost_queue_fail(struct vhost_queue *q, const char *fmt, ...)
@@ -108,6 +116,10 @@ static void queue_end_request(struct vhost_queue *q, struct slot *s)
 {
 	assert(s->busy);
 	s->busy = false;
+	if (unlikely(s->stale)) {
+		s->stale = false;
+		q->stale_cnt--;
+	}
 	q->outstanding--;
 }
 
@@ -124,14 +136,40 @@ static void queue_close_slot(struct vhost_queue *q, struct slot *s)
  * Taking
  */
 
-/* Take one chain, which is there.  NULL: it makes no sense, and the queue is broken now. */
+/* More misses than that for one chain: its translations displace each other. */
+#define QUEUE_MISSES_MAX (2 * IOTLB_MAX)
+
+/*
+ * A translation is missing.  The chain stays in the ring until the control worker says how
+ * that went.
+ */
+static void queue_park(struct vhost_queue *q)
+{
+	/* A request has been taken since: it is another chain. */
+	if (q->missed_at != q->take_seq)
+		q->misses = 0;
+	q->missed_at = q->take_seq;
+	if (q->misses++ >= QUEUE_MISSES_MAX) {
+		queue_break(q, "a descriptor chain needs too many translations");
+		return;
+	}
+	q->parked = true;
+	q->miss = q->env.missing;
+	queue_tell(q, QUEUE_MISS);
+}
+
+/* Take one chain, which is there.  NULL: it makes no sense, and the queue is broken now; or it
+ * has to wait. */
 static struct vhost_req *queue_take(struct vhost_queue *q)
 {
 	struct slot *s = q->free[q->free_cnt - 1];
 	const char *why = q->ring.ops->take(&q->ring, &s->chain, &q->env, &s->elem);
 
 	if (unlikely(why)) {
-		queue_break(q, why);
+		if (why == CHAIN_MISS)
+			queue_park(q);
+		else
+			queue_break(q, why);
 		return NULL;
 	}
 	return queue_open_slot(q);
@@ -173,7 +211,8 @@ unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, uns
 {
 	unsigned int ready, n = 0;
 
-	if (unlikely(!queue_served(q)))
+	/* A parked queue's device is kicked when it asks for that: it may have other work. */
+	if (unlikely(!queue_served(q) || q->parked))
 		return 0;
 	ready = queue_ready(q, MIN(max, q->quota));
 	while (n < ready && (reqs[n] = queue_take(q)))
@@ -284,12 +323,12 @@ void queue_publish(struct vhost_queue *q)
 	q->ring.ops->publish(&q->ring, q->done, q->done_cnt);
 	q->ring_written = true;
 	q->done_cnt = 0;
-	if (q->conf.call_fd < 0 || !q->ring.ops->signal_needed(&q->ring)) {
+	if ((q->conf.call_fd < 0 && !q->conf.inband) || !q->ring.ops->signal_needed(&q->ring)) {
 		q->stats.suppressed++;
 		return;
 	}
 	q->stats.signals++;
-	queue_notify(q->conf.call_fd);
+	queue_signal(q, q->conf.call_fd, QUEUE_CALL);
 }
 
 void vhost_queue_flush(struct vhost_queue *q)
@@ -322,7 +361,7 @@ void queue_kicked(struct vhost_queue *q)
 /* Ask the driver for kicks; what slipped in before it knew is served in the next round. */
 static void queue_arm(struct vhost_queue *q)
 {
-	if (q->armed || !q->want_kick || !queue_served(q))
+	if (q->armed || !q->want_kick || q->parked || !queue_served(q))
 		return;
 	if (q->conf.poll) {
 		queue_poll_later(q);
@@ -336,7 +375,11 @@ static void queue_arm(struct vhost_queue *q)
 
 static void queue_round_again(struct round_member *m)
 {
-	queue_kick_device(container_of(m, struct vhost_queue, round));
+	struct vhost_queue *q = container_of(m, struct vhost_queue, round);
+
+	queue_kick_device(q);
+	if (unlikely(q->kick_rounds))
+		worker_touch(m);
 }
 
 static void queue_round_end(struct round_member *m)
@@ -345,6 +388,12 @@ static void queue_round_end(struct round_member *m)
 
 	queue_publish(q);
 	q->quota = QUEUE_QUOTA;
+	if (unlikely(q->flushing && !q->stale_cnt)) {
+		q->flushing = false;
+		queue_tell(q, QUEUE_FLUSHED);
+	}
+	if (unlikely(q->kick_rounds))
+		queue_end_kick(q);
 	if (q->stopping && !q->outstanding)
 		queue_finish_stop(q);
 	else if (!worker_polls(q->worker))
@@ -356,7 +405,7 @@ static bool queue_round_poll(struct round_member *m)
 {
 	struct vhost_queue *q = container_of(m, struct vhost_queue, round);
 
-	if (!q->want_kick || !queue_served(q))
+	if (!q->want_kick || q->parked || !queue_served(q))
 		return false;
 	if (!queue_ready(q, 1)) {
 		q->stats.poll_misses++;

@@ -9,6 +9,8 @@
 #ifndef VHOST_QUEUE_H
 #define VHOST_QUEUE_H
 
+#include <stdatomic.h>
+
 #include "dirty.h"
 #include "libvhost.h"
 #include "log.h"
@@ -38,8 +40,14 @@ struct queue_conf {
 	const struct ring_ops *ops;
 	struct ring_conf ring;
 	struct mem_map *map;		/* live only */
+	struct iotlb *iotlb;		/* see struct chain_env */
 	int kick_fd, call_fd, err_fd;	/* -1: none */
 	struct dirty_conf dirty;
+	bool inband;			/* without call_fd or err_fd, tell the control worker */
+	/* Not a state but something to be done once, when this is taken: */
+	bool kick;			/* the driver's notification; report after its round */
+	bool invalidate;		/* tell QUEUE_FLUSHED when no request uses stale any more */
+	struct iotlb_range stale;
 };
 
 /*
@@ -54,6 +62,7 @@ struct queue_change {
 	int result;			/* negative: not taken; the queue is as before, or not live */
 	uint32_t base;			/* after a stop: where to go on */
 	bool log_missed;		/* pages were written which the next log has to have */
+	bool flushing;			/* QUEUE_FLUSHED follows */
 	/* on the control worker, when the queue has taken it */
 	void (*done)(struct queue_change *change);
 };
@@ -69,11 +78,20 @@ struct slot {
 	struct vhost_req req;
 	struct ring_elem elem;
 	bool busy;			/* popped and not pushed; pushed, it may wait for its turn */
+	bool stale;			/* an invalidation waits for it */
 	struct mem_hold *hold;
 	size_t touched;			/* end of what the device wrote through us, bytes */
 	struct iovec *slice;		/* room for vhost_req_slice() */
 	unsigned int slice_cap;		/* elements */
 	struct chain chain;
+};
+
+/* What a queue may have to tell the control worker. */
+enum {
+	QUEUE_CALL = 1u << 0,		/* the driver is to be signalled, and there is no fd */
+	QUEUE_ERR = 1u << 1,		/* likewise, the front-end */
+	QUEUE_MISS = 1u << 2,		/* see queue->miss; queue_resume() has to follow */
+	QUEUE_FLUSHED = 1u << 3,	/* no request uses what was invalidated */
 };
 
 /* What a queue is, for good. */
@@ -85,6 +103,8 @@ struct queue_params {
 	unsigned int index;
 	size_t req_priv;		/* bytes */
 	bool serve_disabled;		/* VHOST_DEV_KICK_DISABLED */
+	/* On the control worker: the queue has news, QUEUE_* */
+	void (*news)(struct vhost_queue *q, unsigned int news);
 };
 
 struct vhost_queue {
@@ -92,6 +112,13 @@ struct vhost_queue {
 	struct queue_params params;
 	struct vhost_worker *worker, *control;
 	struct queue_change change;
+
+	/* on their way */
+	atomic_uint news;		/* QUEUE_*, to the control worker; together with news_work */
+	struct vhost_work news_work, resume_work;
+	/* the control worker's from QUEUE_MISS to queue_resume() */
+	struct iotlb_range miss;
+	const char *miss_result;	/* NULL: try again; otherwise break */
 
 	/* the worker's */
 	struct round_member round;
@@ -106,6 +133,12 @@ struct vhost_queue {
 	bool broken;			/* until the next start */
 	bool stopping;			/* a change waits for outstanding to become 0 */
 	bool cancelling;		/* stopping by queue_cancel: requests may be abandoned */
+	bool parked;			/* a translation is awaited, see miss */
+	unsigned int misses;		/* of the chain which is to be taken next */
+	unsigned int missed_at;		/* take_seq of the latest of them */
+	unsigned int stale_cnt;		/* requests which an invalidation waits for */
+	bool flushing;			/* QUEUE_FLUSHED is due when stale_cnt is 0 */
+	unsigned int kick_rounds;	/* a change is reported after so many rounds; 0: none */
 	bool want_kick;			/* a pop ended short: the device waits for more */
 	bool armed;			/* the driver knows that we want kicks */
 	uint8_t *slots;			/* conf.ring.num times slot_size bytes */
@@ -131,6 +164,9 @@ void queue_init(struct vhost_queue *q, const struct queue_params *params);
 
 /* Control worker: take q->change.next, and call done when that has happened. */
 void queue_change(struct vhost_queue *q, void (*done)(struct queue_change *change));
+
+/* Control worker: what follows QUEUE_MISS.  NULL: try again; otherwise break because of why. */
+void queue_resume(struct vhost_queue *q, const char *why);
 
 /*
  * Between queue.c, which serves requests, and queue_conf.c, which starts, changes and
@@ -159,9 +195,16 @@ void queue_close_unordered(struct vhost_queue *q);
 /* Give a hold back when no request needs it and it is not the current one. */
 void queue_drop_hold(struct vhost_queue *q, struct mem_hold *hold);
 
+/* Tell the control worker, QUEUE_*. */
+void queue_tell(struct vhost_queue *q, unsigned int news);
+/* Signal the driver or the front-end: by the fd, or as news. */
+void queue_signal(struct vhost_queue *q, int fd, unsigned int news);
+
 /* The ring is empty, and nobody will tell when that changes: look again, soon. */
 void queue_poll_later(struct vhost_queue *q);
 void queue_unwatch_kick(struct vhost_queue *q);
+/* A round has ended in which a change was to be done. */
+void queue_end_kick(struct vhost_queue *q);
 /* The last request of a stopping queue has been published. */
 void queue_finish_stop(struct vhost_queue *q);
 

@@ -216,6 +216,32 @@ static void queue_leave_map(struct vhost_queue *q)
 }
 
 /*
+ * Translations
+ */
+
+/*
+ * Something was invalidated.  Requests which use it are awaited, while new ones find the
+ * new state of things.
+ */
+static void queue_invalidate(struct vhost_queue *q, const struct iotlb_range *stale)
+{
+	unsigned int i;
+
+	for (i = 0; i < q->conf.ring.num; i++) {
+		struct slot *s = queue_slot(q, i);
+
+		if (s->busy && !s->stale && chain_uses(&s->chain, stale->first, stale->last)) {
+			s->stale = true;
+			q->stale_cnt++;
+		}
+	}
+	/* Pushed but not published is not yet over for the driver either. */
+	q->flushing = q->change.flushing = q->stale_cnt || q->done_cnt;
+	if (q->flushing)
+		worker_touch(&q->round);
+}
+
+/*
  * Start
  */
 
@@ -243,6 +269,8 @@ static void queue_start_ring(struct vhost_queue *q)
 	q->env.indirect = q->conf.ring.indirect;
 	q->env.packed = q->conf.ops == &packed_ops;
 	q->ring_written = true;
+	q->env.iotlb = q->conf.iotlb;
+	iotlb_forget_recent(&q->env.recent);
 	why = q->ring.ops->start(&q->ring);
 	if (why)
 		queue_break(q, why);
@@ -265,7 +293,8 @@ static void queue_end_life(struct vhost_queue *q, const struct queue_conf *next)
 	q->ring.inflight = NULL;
 	q->conf = *next;
 	q->conf.live = false;
-	q->stopping = q->cancelling = q->want_kick = q->armed = false;
+	q->stopping = q->cancelling = q->want_kick = q->armed = q->parked = false;
+	q->misses = 0;
 }
 
 static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
@@ -346,11 +375,15 @@ static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
 	if (ret)
 		return ret;
 	q->conf = *next;
+	if (q->env.iotlb)
+		iotlb_forget_recent(&q->env.recent);
+	if (next->invalidate)
+		queue_invalidate(q, &next->stale);
 	/* What the previous fd was told may have been lost on it. */
 	if (new_call)
-		queue_notify(q->conf.call_fd);
+		queue_signal(q, q->conf.call_fd, QUEUE_CALL);
 	if (new_err && q->broken)
-		queue_notify(q->conf.err_fd);
+		queue_signal(q, q->conf.err_fd, QUEUE_ERR);
 	if (queue_served(q) && !was_served)
 		worker_again(&q->round);
 	return 0;
@@ -427,12 +460,35 @@ static void queue_report(struct vhost_queue *q, int result)
 	vhost_worker_post(q->control, &q->change.work);
 }
 
+/*
+ * The driver's notification as a part of a change: its requests are served before the
+ * change is reported.  More of them than one round may take come in the next rounds.
+ */
+static bool queue_begin_kick(struct vhost_queue *q)
+{
+	if (!q->conf.live || !q->change.next.kick)
+		return false;
+	q->kick_rounds = 1 + q->conf.ring.num / QUEUE_QUOTA;
+	queue_kicked(q);
+	worker_touch(&q->round);
+	return true;
+}
+
+void queue_end_kick(struct vhost_queue *q)
+{
+	if (--q->kick_rounds && q->round.again)
+		return;
+	q->kick_rounds = 0;
+	queue_report(q, 0);
+}
+
 static void queue_apply(struct vhost_work *work)
 {
 	struct queue_change *change = container_of(work, struct queue_change, work);
 	struct vhost_queue *q = change->queue;
 	int result = 0;
 
+	change->flushing = false;
 	if (q->conf.live && !change->next.live) {
 		queue_begin_stop(q);
 		return;
@@ -443,7 +499,8 @@ static void queue_apply(struct vhost_work *work)
 		result = queue_start(q, &change->next);
 	else
 		result = queue_update(q, &change->next);
-	queue_report(q, result);
+	if (result || !queue_begin_kick(q))
+		queue_report(q, result);
 }
 
 void queue_change(struct vhost_queue *q, void (*done)(struct queue_change *change))
@@ -455,6 +512,52 @@ void queue_change(struct vhost_queue *q, void (*done)(struct queue_change *chang
 	}
 	q->change.work.fn = queue_apply;
 	vhost_worker_post(q->worker, &q->change.work);
+}
+
+/*
+ * News for the control worker, and its answer
+ */
+
+static void queue_deliver_news(struct vhost_work *work)
+{
+	struct vhost_queue *q = container_of(work, struct vhost_queue, news_work);
+
+	q->params.news(q, atomic_exchange_explicit(&q->news, 0, memory_order_acq_rel));
+}
+
+void queue_tell(struct vhost_queue *q, unsigned int news)
+{
+	/* Whoever finds nothing on its way sends it; the rest goes along. */
+	if (atomic_fetch_or_explicit(&q->news, news, memory_order_acq_rel))
+		return;
+	q->news_work.fn = queue_deliver_news;
+	if (q->worker == q->control)
+		queue_deliver_news(&q->news_work);
+	else
+		vhost_worker_post(q->control, &q->news_work);
+}
+
+static void queue_resumed(struct vhost_work *work)
+{
+	struct vhost_queue *q = container_of(work, struct vhost_queue, resume_work);
+
+	if (!q->parked)
+		return;		/* it has stopped meanwhile */
+	q->parked = false;
+	if (q->miss_result)
+		queue_break(q, q->miss_result);
+	else
+		worker_again(&q->round);
+}
+
+void queue_resume(struct vhost_queue *q, const char *why)
+{
+	q->miss_result = why;
+	q->resume_work.fn = queue_resumed;
+	if (q->worker == q->control)
+		queue_resumed(&q->resume_work);
+	else
+		vhost_worker_post(q->worker, &q->resume_work);
 }
 
 void queue_init(struct vhost_queue *q, const struct queue_params *params)

@@ -9,7 +9,6 @@
 #include "internal.h"
 
 #include <errno.h>
-#include <linux/virtio_config.h>
 
 void ring_setup_init(struct ring_setup *rs)
 {
@@ -78,15 +77,9 @@ void ring_setup_set_base(struct ring_setup *rs, uint32_t base)
 	rs->have_base = true;
 }
 
-/* A ring's three areas: bytes, and alignment (VIRTIO 2.7, 2.8). */
-struct ring_areas {
-	uint64_t desc, driver, device;
-	unsigned int driver_align, device_align;
-};
-
 #define DESC_ALIGN 16
 
-static struct ring_areas ring_areas(const struct vhost_dev *dev, uint64_t num)
+struct ring_areas ring_areas(const struct vhost_dev *dev, uint64_t num)
 {
 	if (dev_packed(dev))
 		return (struct ring_areas){ 16 * num, 4, 4, 4, 4 };
@@ -118,17 +111,34 @@ bool ring_setup_fits(const struct vhost_dev *dev, const struct ring_setup *rs)
 	       rs->have_addr && ring_setup_addr_fits(dev, &rs->addr);
 }
 
+/* Where the ring's parts are behind an IOMMU, or NULL. */
+static void ring_setup_find_iova(struct vhost_dev *dev, struct ring_setup *rs,
+				 struct ring_conf *conf)
+{
+	struct iotlb_range missing;
+
+	if (iotlb_place_ring(dev, rs, &missing))
+		return;
+	conf->desc = rs->place.desc;
+	conf->driver = rs->place.driver;
+	conf->device = rs->place.device;
+}
+
 /* Where the ring's parts are in our memory.  False: not there, or not there yet. */
-static bool ring_setup_find(const struct vhost_dev *dev, const struct ring_setup *rs, struct ring_conf *conf)
+static bool ring_setup_find(struct vhost_dev *dev, struct ring_setup *rs, struct ring_conf *conf)
 {
 	const struct mem_map *map = dev->mem.map;
 	struct ring_areas a = ring_areas(dev, rs->num);
 
 	if (!map || !rs->num || !rs->have_addr)
 		return false;
-	conf->desc = mem_find_uva(map, rs->addr.desc, a.desc);
-	conf->driver = mem_find_uva(map, rs->addr.avail, a.driver);
-	conf->device = mem_find_uva(map, rs->addr.used, a.device);
+	if (dev_has_iommu(dev)) {
+		ring_setup_find_iova(dev, rs, conf);
+	} else {
+		conf->desc = mem_find_uva(map, rs->addr.desc, a.desc);
+		conf->driver = mem_find_uva(map, rs->addr.avail, a.driver);
+		conf->device = mem_find_uva(map, rs->addr.used, a.device);
+	}
 	/* The front-end's addresses are aligned; the mapping may not be alike. */
 	return conf->desc && conf->driver && conf->device &&
 	       (uintptr_t)conf->desc % DESC_ALIGN == 0 &&
@@ -168,7 +178,7 @@ static void ring_setup_dirty(const struct vhost_dev *dev, const struct ring_setu
 	};
 }
 
-static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup *rs, struct queue_conf *conf)
+static void ring_setup_conf(struct vhost_dev *dev, struct ring_setup *rs, struct queue_conf *conf)
 {
 	*conf = (struct queue_conf){
 		.enabled = rs->enabled,
@@ -187,9 +197,14 @@ static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup
 			.notify_on_empty = dev->features & BIT(VIRTIO_F_NOTIFY_ON_EMPTY) &&
 					   !(dev->features & BIT(VIRTIO_F_VERSION_1)),
 		},
+		.iotlb = dev_has_iommu(dev) ? &dev->iotlb : NULL,
 		.kick_fd = rs->kick_fd,
 		.call_fd = rs->call_fd,
 		.err_fd = rs->err_fd,
+		.inband = dev_has_protocol(dev, VU_PROTOCOL_F_INBAND_NOTIFICATIONS),
+		.kick = rs->kick,
+		.invalidate = dev->invalidating,
+		.stale = dev->stale,
 	};
 	ring_setup_dirty(dev, rs, &conf->dirty);
 	conf->live = rs->started && ring_setup_find(dev, rs, &conf->ring);
@@ -214,6 +229,8 @@ static void ring_setup_changed(struct queue_change *change)
 	if (change->result < 0)
 		dev->change_result = change->result;
 	dev->log.missed |= change->log_missed;
+	dev->flushing += change->flushing;
+	rs->kick = false;
 	if (rs->live && !change->next.live) {
 		ring_setup_set_base(rs, change->base);
 		rs->own_base = true;
@@ -223,7 +240,20 @@ static void ring_setup_changed(struct queue_change *change)
 	/* A queue which could not start is not live; one which could not change is as before. */
 	rs->live = change->next.live && (rs->live || !change->result);
 	ring_setup_close_retired(rs);
+	iotlb_ring_changed(dev, rs);
 	ring_setup_change_step(dev);
+}
+
+void ring_setup_news(struct vhost_queue *q, unsigned int news)
+{
+	struct vhost_dev *dev = q->params.dev;
+
+	if (news & (QUEUE_CALL | QUEUE_ERR))
+		backend_ring_news(dev, q->params.index, news & QUEUE_CALL, news & QUEUE_ERR);
+	if (news & QUEUE_MISS)
+		iotlb_queue_missing(dev, q->params.index);
+	if (news & QUEUE_FLUSHED)
+		iotlb_flushed(dev);
 }
 
 void ring_setup_apply(struct vhost_dev *dev, unsigned int first, unsigned int count,

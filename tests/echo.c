@@ -163,12 +163,12 @@ static void echo_log(void *arg, enum vhost_log_level level, const char *line)
 		fprintf(stderr, "# %s\n", line);
 }
 
-static void echo_create_ops(struct echo *e, unsigned int nworkers, unsigned int flags,
-			    const struct vhost_dev_ops *ops)
+static void echo_create_tweaked(struct echo *e, unsigned int nworkers, unsigned int flags,
+				void (*kick)(struct vhost_queue *q), echo_tweak *tweak)
 {
 	static const uint8_t config[ECHO_CONFIG] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
 						     11, 12, 13, 14, 15, 16, 17, 18, 19, 20 };
-	const struct vhost_dev_params params = {
+	struct vhost_dev_params params = {
 		.name = "echo",
 		.features = ECHO_FEATURES,
 		.queues = ECHO_QUEUES,
@@ -178,17 +178,21 @@ static void echo_create_ops(struct echo *e, unsigned int nworkers, unsigned int 
 		.req_priv = ECHO_PRIV,
 		.flags = flags,
 	};
+	struct vhost_dev_ops ops = echo_ops;
 	unsigned int i;
 
 	memset(e, 0, sizeof(*e));
 	e->fe.fd = e->fe.backend_fd = -1;
 	e->fd_count = echo_count_fds();
 	e->nworkers = nworkers;
+	ops.kick = kick;
+	if (tweak)
+		tweak(&ops, &params);
 	vhost_set_log(echo_log, NULL);
 	ck_assert_int_eq(vhost_worker_new(&e->control, NULL), 0);
 	for (i = 0; i < nworkers; i++)
 		ck_assert_int_eq(vhost_worker_new(&e->workers[i], NULL), 0);
-	ck_assert_int_eq(vhost_dev_new(&e->dev, ops, &params, e), 0);
+	ck_assert_int_eq(vhost_dev_new(&e->dev, &ops, &params, e), 0);
 	if (nworkers)
 		ck_assert_int_eq(vhost_dev_bind(e->dev, e->workers, nworkers), 0);
 }
@@ -196,10 +200,7 @@ static void echo_create_ops(struct echo *e, unsigned int nworkers, unsigned int 
 static void echo_create(struct echo *e, unsigned int nworkers, unsigned int flags,
 			void (*kick)(struct vhost_queue *q))
 {
-	struct vhost_dev_ops ops = echo_ops;
-
-	ops.kick = kick;
-	echo_create_ops(e, nworkers, flags, &ops);
+	echo_create_tweaked(e, nworkers, flags, kick, NULL);
 }
 
 static void echo_run(struct echo *e)
@@ -237,12 +238,9 @@ void echo_start_with(struct echo *e, unsigned int nworkers, void (*kick)(struct 
 	echo_start_as(e, nworkers, 0, kick);
 }
 
-void echo_start_ops(struct echo *e, unsigned int nworkers, void (*adjust)(struct vhost_dev_ops *))
+void echo_start_tweaked(struct echo *e, unsigned int nworkers, echo_tweak *tweak)
 {
-	struct vhost_dev_ops ops = echo_ops;
-
-	adjust(&ops);
-	echo_create_ops(e, nworkers, 0, &ops);
+	echo_create_tweaked(e, nworkers, 0, echo_kick, tweak);
 	echo_start_pair(e);
 }
 

@@ -65,9 +65,9 @@ void echo_start_with(struct echo *e, unsigned int nworkers, void (*kick)(struct 
 void echo_start_as(struct echo *e, unsigned int nworkers, unsigned int flags,
 		   void (*kick)(struct vhost_queue *q));
 
-/* The same with other callbacks as well. */
-void echo_start_ops(struct echo *e, unsigned int nworkers,
-		    void (*adjust)(struct vhost_dev_ops *ops));
+/* The same, but tweak changes what the device does and is. */
+typedef void echo_tweak(struct vhost_dev_ops *ops, struct vhost_dev_params *params);
+void echo_start_tweaked(struct echo *e, unsigned int nworkers, echo_tweak *tweak);
 
 /* Close the front-end, stop the device, and check that no fd is left. */
 void echo_stop(struct echo *e);

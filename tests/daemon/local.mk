@@ -10,7 +10,5 @@ EXTRA_DIST += tests/daemon/diff-blk.sh
 if HAVE_CHECK
 check_PROGRAMS += tests/daemon/test_kill_blk
 TESTS += tests/daemon/test_kill_blk
-tests_daemon_test_kill_blk_CPPFLAGS = $(check_CPPFLAGS)
-tests_daemon_test_kill_blk_CFLAGS = $(check_CFLAGS)
 tests_daemon_test_kill_blk_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 endif

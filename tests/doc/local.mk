@@ -20,7 +20,5 @@ conformance: tests/doc/conformance_table
 if HAVE_CHECK
 check_PROGRAMS += tests/doc/test_examples
 TESTS += tests/doc/test_examples
-tests_doc_test_examples_CPPFLAGS = $(check_CPPFLAGS)
-tests_doc_test_examples_CFLAGS = $(check_CFLAGS)
 tests_doc_test_examples_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 endif

@@ -56,8 +56,9 @@ static int device_load(struct vhost_dev *dev, const void *buf, size_t len)
 	return -refuse;
 }
 
-static void add_state(struct vhost_dev_ops *ops)
+static void add_state(struct vhost_dev_ops *ops, struct vhost_dev_params *params)
 {
+	(void)params;
 	ops->save = device_save;
 	ops->load = device_load;
 }
@@ -65,7 +66,7 @@ static void add_state(struct vhost_dev_ops *ops)
 /* Nothing runs; the front-end may ask for the state. */
 static void up(struct echo *e)
 {
-	echo_start_ops(e, 1, add_state);
+	echo_start_tweaked(e, 1, add_state);
 	ck_assert_int_eq(fe_negotiate(&e->fe, FE_BIT(VU_F_PROTOCOL_FEATURES) | FE_BIT(32),
 				      ~UINT64_C(0)), 0);
 	ck_assert(e->fe.protocol_features & FE_BIT(VU_PROTOCOL_F_DEVICE_STATE));
