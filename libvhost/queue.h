@@ -65,7 +65,7 @@ struct mem_hold {
 struct slot {
 	struct vhost_req req;
 	struct ring_elem elem;
-	bool busy;			/* popped and not pushed */
+	bool busy;			/* popped and not pushed; pushed, it may wait for its turn */
 	struct mem_hold *hold;
 	struct iovec *slice;		/* room for vhost_req_slice() */
 	unsigned int slice_cap;		/* elements */

@@ -295,6 +295,8 @@ static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
 		queue_end_life(q, next);
 		return ret;
 	}
+	/* What the driver was told before the ring was stopped may have been lost on another fd. */
+	queue_notify(q->conf.call_fd);
 	/* What the driver made available before does not come with a kick. */
 	worker_again(&q->round);
 	return 0;

@@ -47,6 +47,10 @@ static void negotiate(struct echo *e, unsigned int flags)
 	ck_assert_int_eq(fe_set_features(&e->fe, e->fe.features), 0);
 }
 
+/*
+ * proves: PROTOCOL_F_INFLIGHT_SHMFD, PROTOCOL_F_GET_VRING_BASE_INFLIGHT,
+ * PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN
+ */
 START_TEST(offered_if_the_device_wants_it)
 {
 	const uint64_t bits = TRACK | TRACK_STOP | SKIP_DRAIN;
@@ -60,6 +64,7 @@ START_TEST(offered_if_the_device_wants_it)
 }
 END_TEST
 
+/* proves: features.protocol-dependencies */
 START_TEST(features_which_need_each_other)
 {
 	const uint64_t ack = FE_BIT(VU_PROTOCOL_F_REPLY_ACK);
@@ -76,6 +81,7 @@ START_TEST(features_which_need_each_other)
 }
 END_TEST
 
+/* proves: GET_INFLIGHT_FD */
 START_TEST(get_at_both_sizes)
 {
 	uint32_t size = _i ? 24 : 20;
@@ -105,6 +111,7 @@ START_TEST(get_at_both_sizes)
 }
 END_TEST
 
+/* proves: inflight.packed, GET_INFLIGHT_FD */
 START_TEST(get_of_the_packed_layout)
 {
 	struct vu_inflight v = { .num_queues = 3, .queue_size = 5 };
@@ -146,6 +153,7 @@ static const struct vu_inflight bad_counts[] = {
 	{ .num_queues = 1, .queue_size = UINT16_MAX },
 };
 
+/* proves: inflight.numbers, reply.own-error */
 START_TEST(get_of_bad_counts)
 {
 	struct fe_msg reply;
@@ -175,6 +183,7 @@ static int new_file(size_t size)
 #define NEEDED (16u + 16u * SIZE + 48u)
 #define FILE_SIZE 16384u
 
+/* proves: inflight.numbers, SET_INFLIGHT_FD */
 START_TEST(set_of_bad_counts)
 {
 	struct vu_inflight v = bad_counts[_i];
@@ -211,6 +220,7 @@ static const struct bad_range {
 	{ NEEDED, UINT64_C(1) << 63, false },
 };
 
+/* proves: inflight.region-valid */
 START_TEST(set_of_ranges)
 {
 	const struct bad_range *r = &bad_ranges[_i];
@@ -243,6 +253,7 @@ static const struct {
 	{ { .version = 1, .desc_num = SIZE, .features = 1 }, false },
 };
 
+/* proves: inflight.region-valid */
 START_TEST(set_of_headers)
 {
 	/* It is the last queue's header, to see that all are looked at. */
@@ -260,6 +271,7 @@ START_TEST(set_of_headers)
 }
 END_TEST
 
+/* proves: inflight.region-valid */
 START_TEST(set_of_what_is_no_file)
 {
 	const struct vu_inflight v = { .mmap_size = NEEDED, .num_queues = 1, .queue_size = SIZE };
@@ -287,6 +299,7 @@ START_TEST(set_of_what_is_no_file)
 END_TEST
 
 /* CVE-2022-0669: fds beyond the one which belongs to the message. */
+/* proves: inflight.fds, msg.fds */
 START_TEST(wrong_numbers_of_fds)
 {
 	const struct vu_inflight v = { .mmap_size = NEEDED, .num_queues = 1, .queue_size = SIZE };
@@ -325,6 +338,7 @@ static unsigned int count_mappings(const char *name)
 }
 
 /* CVE-2020-10726: each message replaces the mapping of the one before. */
+/* proves: inflight.fds */
 START_TEST(repeated_messages_leave_one_mapping)
 {
 	struct vu_inflight v = { .num_queues = 1, .queue_size = SIZE };
@@ -469,6 +483,7 @@ static void get_back(struct tracked *t, unsigned int n)
 	ck_assert(!fe_ring_ready(ring));
 }
 
+/* proves: inflight.once, SET_INFLIGHT_FD */
 START_TEST(requests_are_marked_while_they_are_out)
 {
 	struct tracked t;
@@ -585,6 +600,7 @@ static void start_again(struct tracked *t)
 	ck_assert_int_eq(fe_set_vring_enable(&t->e.fe, 0, true), 0);
 }
 
+/* proves: GET_VRING_BASE_SKIP_DRAIN, PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN */
 START_TEST(skip_drain_abandons_what_the_device_lets_go)
 {
 	const struct vu_vring_state state = { 0, 0 };
@@ -617,6 +633,7 @@ START_TEST(skip_drain_abandons_what_the_device_lets_go)
 }
 END_TEST
 
+/* proves: GET_VRING_BASE_SKIP_DRAIN, inflight.base, inflight.order */
 START_TEST(skip_drain_moves_requests_to_another_device)
 {
 	struct echo other;
@@ -726,6 +743,7 @@ END_TEST
  * Memory which the front-end spoils
  */
 
+/* proves: inflight.content */
 START_TEST(spoilt_memory_is_not_looked_at)
 {
 	struct tracked t;
@@ -742,6 +760,7 @@ START_TEST(spoilt_memory_is_not_looked_at)
 }
 END_TEST
 
+/* proves: inflight.content, queue.one-breaks */
 START_TEST(spoilt_memory_breaks_its_queue_only)
 {
 	struct tracked t;

@@ -363,6 +363,7 @@ static unsigned int trace_child(struct world *w, void (*fn)(struct world *), str
 	return trace(pid, w, states);
 }
 
+/* proves: inflight.once, inflight.batch, inflight.order, inflight.base, inflight.packed */
 START_TEST(killed_after_each_store)
 {
 	const struct layout *l = &layouts[_i];
@@ -508,6 +509,7 @@ static bool serve_nonsense(struct world *w, uint8_t *region)
 	return !why;
 }
 
+/* proves: inflight.content */
 START_TEST(nonsense_never_hurts)
 {
 	const struct layout *l = &layouts[_i];
