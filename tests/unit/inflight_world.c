@@ -166,7 +166,7 @@ unsigned int world_outstanding(const struct world *w)
 	return n;
 }
 
-const char *world_dev_start(struct world_dev *d, struct world *w, uint32_t base)
+const char *world_dev_open(struct world_dev *d, struct world *w, uint32_t base)
 {
 	memset(d, 0, sizeof(*d));
 	d->map.map.count = 1;
@@ -185,9 +185,14 @@ const char *world_dev_start(struct world_dev *d, struct world *w, uint32_t base)
 		.inflight_size = w->size,
 	};
 	d->ring.inflight = inflight_new(w->mem.region, w->packed, w->size);
-	if (!d->ring.inflight)
-		return "out of memory";
-	return d->ring.ops->start(&d->ring);
+	return d->ring.inflight ? NULL : "out of memory";
+}
+
+const char *world_dev_start(struct world_dev *d, struct world *w, uint32_t base)
+{
+	const char *why = world_dev_open(d, w, base);
+
+	return why ? why : d->ring.ops->start(&d->ring);
 }
 
 void world_dev_stop(struct world_dev *d)

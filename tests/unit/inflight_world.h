@@ -62,6 +62,8 @@ struct world_dev {
 	} map;
 };
 
+/* What comes before the start, and touches nothing in the world. */
+const char *world_dev_open(struct world_dev *d, struct world *w, uint32_t base);
 /* Start on what is in the world's memory; NULL or what is wrong. */
 const char *world_dev_start(struct world_dev *d, struct world *w, uint32_t base);
 void world_dev_stop(struct world_dev *d);

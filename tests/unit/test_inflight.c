@@ -28,6 +28,17 @@
 
 #define TEST_SECONDS 120
 
+/* A sanitizer makes many steps of one. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LIVES 1
+#define STEPS 30
+#define STATES 3
+#else
+#define LIVES 2
+#define STEPS 60
+#define STATES 24
+#endif
+
 /* A small generator of our own, so that a seed means the same everywhere. */
 static uint64_t rng;
 
@@ -206,11 +217,13 @@ static void play(struct world *w)
 	struct held h = { .n = 0 };
 	int i;
 
-	mark();
-	if (world_dev_start(&d, w, 0x80008000u & (w->packed ? ~0u : 0)))
+	if (world_dev_open(&d, w, w->packed ? RING_PACKED_BASE : 0))
 		_exit(1);
 	mark();
-	for (i = 0; i < 60; i++) {
+	if (d.ring.ops->start(&d.ring))
+		_exit(1);
+	mark();
+	for (i = 0; i < STEPS; i++) {
 		unsigned int what = random_below(8);
 
 		if (what < 3)
@@ -232,15 +245,18 @@ static void play_recovery(struct world *w)
 {
 	struct world_dev d;
 
-	mark();
-	if (world_dev_start(&d, w, random_base(w)))
+	if (world_dev_open(&d, w, random_base(w)))
 		_exit(1);
+	mark();
+	if (d.ring.ops->start(&d.ring))
+		_exit(1);
+	mark();
 	_exit(0);
 }
 
 /* Some of the states which were met in the middle of something: recovery has to change them. */
 struct states {
-	struct world worlds[24];
+	struct world worlds[STATES];
 	unsigned int n, met;
 };
 
@@ -359,12 +375,12 @@ START_TEST(killed_after_each_store)
 	printf("# seed %#lx\n", (unsigned long)rng);
 	world_init(w, l->packed, l->num, l->size, l->base);
 	/* The generator goes on from life to life; in the child it is a copy. */
-	for (i = changes = 0; i < 2; i++) {
+	for (i = changes = 0; i < LIVES; i++) {
 		random_below(2);
 		changes += trace_child(w, play, states);
 		check_state(w, NULL);
 	}
-	ck_assert_uint_gt(changes, 50);
+	ck_assert_uint_gt(changes, 10);
 	for (i = changes = 0; i < states->n; i++) {
 		*w = states->worlds[i];
 		changes += trace_child(w, play_recovery, NULL);
