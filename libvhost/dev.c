@@ -36,6 +36,7 @@ void dev_reset(struct vhost_dev *dev)
 
 	for (i = 0; i < dev->nqueues; i++)
 		ring_setup_reset(&dev->rings[i]);
+	inflight_drop(dev);
 	log_setup_exit(&dev->log);
 	state_drop(dev);
 	dev->features = 0;

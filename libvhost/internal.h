@@ -24,6 +24,8 @@ struct ring_setup {
 	bool have_addr;
 	uint32_t base;			/* where to start from */
 	bool have_base;			/* base is known; if not, the ring is fresh */
+	bool own_base;			/* the ring has been stopped since it is tracked */
+	enum queue_end end;		/* how it stops */
 	int kick_fd, call_fd, err_fd;	/* -1: none */
 	int retired_fds[3];		/* replaced, while the queue may still know them */
 	unsigned int retired;
@@ -31,6 +33,16 @@ struct ring_setup {
 	bool started;			/* SET_VRING_KICK came, GET_VRING_BASE did not */
 	bool enabled;			/* SET_VRING_ENABLE */
 	bool live;			/* the queue was told that it may touch the ring */
+};
+
+/* Memory of the front-end's in which requests in flight are noted. */
+struct inflight_map {
+	uint8_t *addr;			/* NULL: none */
+	size_t len;			/* of the mapping, bytes */
+	size_t stride;			/* from queue to queue, bytes */
+	unsigned int queues;
+	unsigned int size;		/* entries per queue */
+	bool packed;			/* the layout */
 };
 
 /* The log of written pages, as the front-end wants it. */
@@ -112,6 +124,7 @@ struct vhost_dev {
 	uint64_t protocol_features;	/* acknowledged */
 	uint8_t status;			/* SET_STATUS */
 	struct mem mem;
+	struct inflight_map inflight;
 	struct log_setup log;
 	struct state_transfer state;
 	struct postcopy postcopy;
@@ -263,6 +276,8 @@ int proto_set_log_fd(struct vhost_dev *dev, struct msg *msg);
 /* proto_inflight.c: requests in flight */
 int proto_get_inflight_fd(struct vhost_dev *dev, struct msg *msg);
 int proto_set_inflight_fd(struct vhost_dev *dev, struct msg *msg);
+/* Unmap the memory; no ring runs. */
+void inflight_drop(struct vhost_dev *dev);
 
 /* proto_iotlb.c: translations */
 int proto_iotlb_msg(struct vhost_dev *dev, struct msg *msg);
@@ -312,6 +327,8 @@ bool ring_setup_num_fits(const struct vhost_dev *dev, uint32_t num);
 bool ring_setup_base_fits(const struct vhost_dev *dev, uint32_t base);
 bool ring_setup_addr_fits(const struct vhost_dev *dev, const struct vu_vring_addr *addr);
 bool ring_setup_fits(const struct vhost_dev *dev, const struct ring_setup *rs);
+/* Whether the in-flight memory, if there is any for this ring, is such that it can start. */
+bool ring_setup_inflight_fits(const struct vhost_dev *dev, const struct ring_setup *rs);
 /* Whether any ring is started. */
 bool ring_setup_any_started(const struct vhost_dev *dev);
 /*

@@ -140,8 +140,7 @@ void mem_forget_faults(struct mem *mem)
  * Regions
  */
 
-/* The unit in which this file can be mapped: the page, or the huge page. */
-static size_t mem_map_unit(int fd)
+size_t mem_map_unit(int fd)
 {
 	struct statfs fs;
 

@@ -83,6 +83,17 @@ struct mem {
 int mem_init(struct mem *mem, const struct mem_ops *ops, struct vhost_worker *control);
 void mem_exit(struct mem *mem);
 
+/* The unit in which this file can be mapped: the page, or the huge page. */
+size_t mem_map_unit(int fd);
+
+/*
+ * Let vhost_mem_fault() replace [start, start + len), a mapping of a file which the front-end can
+ * truncate, and tell mem->ops->lost() of it.  Regions of a map are watched by themselves; this
+ * is for what else is shared.  Whole pages; before munmap() unwatch.  -ENOMEM.
+ */
+int mem_watch(const struct mem *mem, const void *start, size_t len);
+void mem_unwatch(const void *start);
+
 /*
  * Let vhost_mem_fault() replace [start, start + len), a mapping of a file which the front-end can
  * truncate, and tell mem->ops->lost() of it.  Regions of a map are watched by themselves; this

@@ -245,6 +245,38 @@ void vhost_req_push(struct vhost_req *req, size_t len)
 	worker_touch(&q->round);
 }
 
+/*
+ * With VIRTIO_F_IN_ORDER nothing behind it can be published any more: it stays busy and keeps its
+ * slot, and what is pushed behind it stays in flight as well.
+ */
+void vhost_req_abandon(struct vhost_req *req)
+{
+	struct vhost_queue *q = req->queue;
+	struct slot *s = slot_of(req);
+
+	/* At other times nobody would ever serve it. */
+	assert(q->cancelling && s->busy);
+	if (unlikely(q->conf.dirty.on))
+		queue_log_request(q, s, 0);
+	if (unlikely(q->conf.in_order)) {
+		q->outstanding--;
+	} else {
+		queue_end_request(q, s);
+		queue_close_slot(q, s);
+	}
+	worker_touch(&q->round);
+}
+
+void queue_close_unordered(struct vhost_queue *q)
+{
+	for (; q->conf.in_order && q->order_seq != q->take_seq; q->order_seq++) {
+		struct slot *s = q->taken[q->order_seq & q->taken_mask];
+
+		s->busy = false;
+		queue_close_slot(q, s);
+	}
+}
+
 void queue_publish(struct vhost_queue *q)
 {
 	if (!q->done_cnt)
@@ -466,9 +498,4 @@ unsigned int vhost_queue_outstanding(const struct vhost_queue *q)
 void vhost_queue_stats(const struct vhost_queue *q, struct vhost_queue_stats *stats)
 {
 	*stats = q->stats;
-}
-
-void vhost_req_abandon(struct vhost_req *req)
-{
-	(void)req;
 }

@@ -136,6 +136,23 @@ static bool ring_setup_find(const struct vhost_dev *dev, const struct ring_setup
 	       (uintptr_t)conf->device % a.device_align == 0;
 }
 
+/* The ring's part of the in-flight memory; NULL: it is not tracked. */
+static void *ring_setup_inflight(const struct vhost_dev *dev, const struct ring_setup *rs)
+{
+	const struct inflight_map *m = &dev->inflight;
+	size_t i = (size_t)(rs - dev->rings);
+
+	return m->addr && i < m->queues ? m->addr + i * m->stride : NULL;
+}
+
+bool ring_setup_inflight_fits(const struct vhost_dev *dev, const struct ring_setup *rs)
+{
+	const struct inflight_map *m = &dev->inflight;
+
+	return !ring_setup_inflight(dev, rs) ||
+	       (rs->num <= m->size && m->packed == dev_packed(dev));
+}
+
 static void ring_setup_dirty(const struct vhost_dev *dev, const struct ring_setup *rs,
 			     struct dirty_conf *dirty)
 {
@@ -155,6 +172,7 @@ static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup
 {
 	*conf = (struct queue_conf){
 		.enabled = rs->enabled,
+		.end = rs->end,
 		.in_order = dev->features & BIT(VIRTIO_F_IN_ORDER),
 		.ops = dev_packed(dev) ? &packed_ops : &split_ops,
 		.poll = rs->poll,
@@ -163,6 +181,9 @@ static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup
 			.base = ring_setup_base(dev, rs),
 			.event_idx = dev->features & BIT(VIRTIO_RING_F_EVENT_IDX),
 			.indirect = dev->features & BIT(VIRTIO_RING_F_INDIRECT_DESC),
+			.own_base = rs->own_base,
+			.inflight = ring_setup_inflight(dev, rs),
+			.inflight_size = dev->inflight.size,
 			.notify_on_empty = dev->features & BIT(VIRTIO_F_NOTIFY_ON_EMPTY) &&
 					   !(dev->features & BIT(VIRTIO_F_VERSION_1)),
 		},
@@ -195,6 +216,7 @@ static void ring_setup_changed(struct queue_change *change)
 	dev->log.missed |= change->log_missed;
 	if (rs->live && !change->next.live) {
 		ring_setup_set_base(rs, change->base);
+		rs->own_base = true;
 		/* It may free its log while nothing runs, and not say so before there is another. */
 		dev->log.stale |= !ring_setup_any_started(dev);
 	}

@@ -72,6 +72,19 @@ static void echo_queue_stop(struct vhost_queue *q)
 	atomic_fetch_add(&e->stops, 1);
 }
 
+/* Abandon the oldest requests which are held, all but cancel_keep. */
+static void echo_queue_cancel(struct vhost_queue *q)
+{
+	struct echo *e = vhost_queue_opaque(q);
+	unsigned int i = vhost_queue_index(q), keep = atomic_load(&e->cancel_keep), n = 0;
+
+	while (e->nheld[i] - n > keep)
+		vhost_req_abandon(e->held[i][n++]);
+	e->nheld[i] -= n;
+	memmove(e->held[i], e->held[i] + n, e->nheld[i] * sizeof(e->held[i][0]));
+	atomic_fetch_add(&e->cancels, 1);
+}
+
 static int echo_features(struct vhost_dev *dev, uint64_t acked)
 {
 	(void)acked;
@@ -118,6 +131,7 @@ static const struct vhost_dev_ops echo_ops = {
 	.kick = echo_kick,
 	.queue_start = echo_queue_start,
 	.queue_stop = echo_queue_stop,
+	.queue_cancel = echo_queue_cancel,
 	.features = echo_features,
 	.set_config = echo_set_config,
 	.connection = echo_connection,

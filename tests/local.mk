@@ -24,12 +24,30 @@ tests_libecho_la_CFLAGS = $(check_CFLAGS)
 echo_LDADD = tests/libecho.la frontend/libfrontend.la libvhost/libcore.la $(CHECK_LIBS)
 
 library_tests = \
-	tests/unit/test_iov tests/unit/test_worker \
-	tests/proto/test_messages tests/proto/test_session tests/proto/test_rings \
-	tests/proto/test_memory tests/proto/test_hostile tests/proto/test_packed \
-	tests/proto/test_order tests/proto/test_requests \
-	tests/proto/test_endpoint tests/proto/test_poll tests/proto/test_hugetlb \
-	tests/proto/test_migrate tests/proto/test_postcopy tests/proto/test_state
+	tests/proto/test_channel \
+	tests/proto/test_endpoint \
+	tests/proto/test_features \
+	tests/proto/test_hostile \
+	tests/proto/test_hugetlb \
+	tests/proto/test_inflight \
+	tests/proto/test_inflight_kill \
+	tests/proto/test_memory \
+	tests/proto/test_messages \
+	tests/proto/test_migrate \
+	tests/proto/test_order \
+	tests/proto/test_packed \
+	tests/proto/test_pause \
+	tests/proto/test_poll \
+	tests/proto/test_postcopy \
+	tests/proto/test_regions \
+	tests/proto/test_requests \
+	tests/proto/test_rings \
+	tests/proto/test_session \
+	tests/proto/test_state \
+	tests/proto/test_types \
+	tests/unit/test_inflight \
+	tests/unit/test_iov \
+	tests/unit/test_worker
 check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)
 
@@ -39,6 +57,17 @@ tests_unit_test_iov_LDADD = $(echo_LDADD)
 tests_unit_test_worker_CPPFLAGS = $(check_CPPFLAGS)
 tests_unit_test_worker_CFLAGS = $(check_CFLAGS)
 tests_unit_test_worker_LDADD = $(echo_LDADD)
+tests_unit_test_inflight_SOURCES = \
+	tests/unit/inflight_world.c tests/unit/inflight_world.h tests/unit/test_inflight.c
+tests_unit_test_inflight_CPPFLAGS = $(check_CPPFLAGS)
+tests_unit_test_inflight_CFLAGS = $(check_CFLAGS)
+tests_unit_test_inflight_LDADD = $(echo_LDADD)
+tests_proto_test_inflight_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_inflight_CFLAGS = $(check_CFLAGS)
+tests_proto_test_inflight_LDADD = $(echo_LDADD)
+tests_proto_test_inflight_kill_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_inflight_kill_CFLAGS = $(check_CFLAGS)
+tests_proto_test_inflight_kill_LDADD = $(echo_LDADD)
 tests_proto_test_messages_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_messages_CFLAGS = $(check_CFLAGS)
 tests_proto_test_messages_LDADD = $(echo_LDADD)
@@ -76,6 +105,21 @@ tests_proto_test_hugetlb_LDADD = $(echo_LDADD)
 tests_proto_test_poll_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_poll_CFLAGS = $(check_CFLAGS)
 tests_proto_test_poll_LDADD = $(echo_LDADD)
+tests_proto_test_features_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_features_CFLAGS = $(check_CFLAGS)
+tests_proto_test_features_LDADD = $(echo_LDADD)
+tests_proto_test_types_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_types_CFLAGS = $(check_CFLAGS)
+tests_proto_test_types_LDADD = $(echo_LDADD)
+tests_proto_test_pause_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_pause_CFLAGS = $(check_CFLAGS)
+tests_proto_test_pause_LDADD = $(echo_LDADD)
+tests_proto_test_regions_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_regions_CFLAGS = $(check_CFLAGS)
+tests_proto_test_regions_LDADD = $(echo_LDADD)
+tests_proto_test_channel_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_channel_CFLAGS = $(check_CFLAGS)
+tests_proto_test_channel_LDADD = $(echo_LDADD)
 
 tests_proto_test_migrate_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_migrate_CFLAGS = $(check_CFLAGS)
