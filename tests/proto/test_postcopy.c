@@ -265,6 +265,19 @@ START_TEST(the_control_worker_is_free_while_a_ring_starts)
 }
 END_TEST
 
+/* Whether the kernel would read this byte; the device's mappings are those of our process. */
+static bool accessible(uint64_t addr)
+{
+	bool ok;
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	ok = write(fds[1], (const void *)(uintptr_t)addr, 1) == 1;
+	close(fds[0]);
+	close(fds[1]);
+	return ok;
+}
+
 /* A ring which is started before there is memory, and memory which waits for the go-ahead. */
 START_TEST(nothing_is_touched_before_the_go_ahead)
 {
@@ -283,9 +296,12 @@ START_TEST(nothing_is_touched_before_the_go_ahead)
 	fe_ring_kick_always(&g.r.ring[0]);
 	ck_assert(!echo_readable(g.r.ring[0].call_fd, ECHO_QUIET_MS));
 	ck_assert_uint_eq(atomic_load(&g.e.maps), 0);
+	ck_assert(!accessible(bases[0]));
+	ck_assert(!accessible(bases[1] + REGION - 1));
 	ck_assert_int_eq(fe_postcopy_go_ahead(&g.e.fe, VU_SET_MEM_TABLE), 0);
 	ck_assert_int_eq(fe_ring_wait(&g.r.ring[0], FE_TIMEOUT_MS), 0);
 	ck_assert_uint_eq(atomic_load(&g.e.maps), 2);
+	ck_assert(accessible(bases[0]));
 	down(&g);
 }
 END_TEST

@@ -20,7 +20,7 @@
 #define QUIET_MS 30
 #define PIPE_SIZE 65536
 
-/* The device's side; each test is a process of its own. */
+/* The device's side. */
 static size_t save_len;
 static int refuse;			/* errno */
 static atomic_uint saves, loads;
@@ -49,6 +49,7 @@ static int device_save(struct vhost_dev *dev, void **buf, size_t *len)
 static int device_load(struct vhost_dev *dev, const void *buf, size_t len)
 {
 	(void)dev;
+	free(loaded);
 	loaded = malloc(len + 1);
 	memcpy(loaded, buf, len);
 	loaded_len = len;
@@ -66,6 +67,10 @@ static void add_state(struct vhost_dev_ops *ops, struct vhost_dev_params *params
 /* Nothing runs; the front-end may ask for the state. */
 static void up(struct echo *e)
 {
+	save_len = loaded_len = 0;
+	refuse = 0;
+	atomic_store(&saves, 0);
+	atomic_store(&loads, 0);
 	echo_start_tweaked(e, 1, add_state);
 	ck_assert_int_eq(fe_negotiate(&e->fe, FE_BIT(VU_F_PROTOCOL_FEATURES) | FE_BIT(32),
 				      ~UINT64_C(0)), 0);
@@ -76,6 +81,7 @@ static void down(struct echo *e)
 {
 	echo_stop(e);
 	free(loaded);
+	loaded = NULL;
 }
 
 /* Give the device its end of a new pipe; ours is the result. */
