@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Fuzz targets.  As plain tests they replay their corpus; make fuzzers builds them with clang.
+fuzz_common = tests/fuzz/input.h tests/fuzz/device.h tests/fuzz/device.c tests/fuzz/messages.h \
+	tests/stepped.h tests/stepped.c
+fuzz_replay_LDADD = frontend/libfrontend.la libvhost/libcore.la
+
+fuzz_tests = tests/fuzz/replay_messages
+check_PROGRAMS += $(fuzz_tests)
+TESTS += $(fuzz_tests)
+
+tests_fuzz_replay_messages_SOURCES = tests/fuzz/replay.c tests/fuzz/target_messages.c $(fuzz_common)
+tests_fuzz_replay_messages_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"messages"'
+tests_fuzz_replay_messages_LDADD = $(fuzz_replay_LDADD)
+
+EXTRA_DIST += tests/fuzz/README.md tests/fuzz/corpus tests/fuzz/long.sh
+
+# All objects anew, by clang; one command for each folder since names are alike.
+FUZZ_CFLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=undefined
+fuzz_clang = $(FUZZ_CC) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(EVENT_CFLAGS) -std=gnu11 \
+	-pthread $(FUZZ_CFLAGS)
+fuzz_libvhost = $(libvhost_libcore_la_SOURCES) $(libvhost_libutil_la_SOURCES)
+fuzz_objects = tests/fuzz/clang
+
+fuzzers: $(fuzz_libvhost) $(frontend_libfrontend_la_SOURCES) $(fuzz_common)
+	@test -n '$(FUZZ_CC)' || { echo 'there is no clang with -fsanitize=fuzzer' >&2; exit 1; }
+	$(AM_V_GEN)srcdir='$(abs_srcdir)' out=$(fuzz_objects) clang="$(fuzz_clang)" \
+		libs='$(EVENT_LIBS)' $(SHELL) $(srcdir)/tests/fuzz/build.sh \
+		'$(fuzz_libvhost)' '$(frontend_libfrontend_la_SOURCES)' '$(fuzz_common)'
+.PHONY: fuzzers
