@@ -11,6 +11,7 @@ frontend_libfrontend_la_SOURCES = \
 	frontend/frontend.h \
 	frontend/mem.c \
 	frontend/msg.c \
+	frontend/packed.c \
 	frontend/ring.c \
 	frontend/ring.h \
 	frontend/split.c \
@@ -19,7 +20,8 @@ frontend_libfrontend_la_SOURCES = \
 if HAVE_CHECK
 frontend_tests = \
 	tests/unit/test_frontend \
-	tests/unit/test_frontend_conn
+	tests/unit/test_frontend_conn \
+	tests/unit/test_frontend_packed
 check_PROGRAMS += $(frontend_tests)
 TESTS += $(frontend_tests)
 
@@ -32,4 +34,8 @@ tests_unit_test_frontend_conn_SOURCES = tests/unit/test_frontend_conn.c tests/ta
 tests_unit_test_frontend_conn_CPPFLAGS = $(check_CPPFLAGS)
 tests_unit_test_frontend_conn_CFLAGS = $(check_CFLAGS)
 tests_unit_test_frontend_conn_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+tests_unit_test_frontend_packed_SOURCES = tests/unit/test_frontend_packed.c tests/tap.h
+tests_unit_test_frontend_packed_CPPFLAGS = $(check_CPPFLAGS)
+tests_unit_test_frontend_packed_CFLAGS = $(check_CFLAGS)
+tests_unit_test_frontend_packed_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 endif
