@@ -23,7 +23,14 @@ tests_libecho_la_CPPFLAGS = $(check_CPPFLAGS)
 tests_libecho_la_CFLAGS = $(check_CFLAGS)
 echo_LDADD = tests/libecho.la frontend/libfrontend.la libvhost/libcore.la $(CHECK_LIBS)
 
+# Device and front-end on one thread.
+check_LTLIBRARIES += tests/libstepped.la
+tests_libstepped_la_SOURCES = tests/stepped.c tests/stepped.h
+tests_libstepped_la_CPPFLAGS = $(check_CPPFLAGS)
+stepped_LDADD = tests/libstepped.la frontend/libfrontend.la libvhost/libcore.la $(CHECK_LIBS)
+
 library_tests = \
+	tests/unit/test_ring_model \
 	tests/unit/test_iov tests/unit/test_worker \
 	tests/proto/test_messages tests/proto/test_session tests/proto/test_memory \
 	tests/proto/test_hostile tests/proto/test_requests \
@@ -31,6 +38,9 @@ library_tests = \
 check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)
 
+tests_unit_test_ring_model_CPPFLAGS = $(check_CPPFLAGS)
+tests_unit_test_ring_model_CFLAGS = $(check_CFLAGS)
+tests_unit_test_ring_model_LDADD = $(stepped_LDADD)
 tests_unit_test_iov_CPPFLAGS = $(check_CPPFLAGS)
 tests_unit_test_iov_CFLAGS = $(check_CFLAGS)
 tests_unit_test_iov_LDADD = $(echo_LDADD)
