@@ -30,7 +30,7 @@ tests_libstepped_la_CPPFLAGS = $(check_CPPFLAGS)
 stepped_LDADD = tests/libstepped.la frontend/libfrontend.la libvhost/libcore.la $(CHECK_LIBS)
 
 library_tests = \
-	tests/unit/test_ring_model \
+	tests/unit/test_ring_model tests/unit/test_ring_stress \
 	tests/unit/test_iov tests/unit/test_worker \
 	tests/proto/test_messages tests/proto/test_session tests/proto/test_memory \
 	tests/proto/test_hostile tests/proto/test_requests \
@@ -41,6 +41,9 @@ TESTS += $(library_tests)
 tests_unit_test_ring_model_CPPFLAGS = $(check_CPPFLAGS)
 tests_unit_test_ring_model_CFLAGS = $(check_CFLAGS)
 tests_unit_test_ring_model_LDADD = $(stepped_LDADD)
+tests_unit_test_ring_stress_CPPFLAGS = $(check_CPPFLAGS)
+tests_unit_test_ring_stress_CFLAGS = $(check_CFLAGS)
+tests_unit_test_ring_stress_LDADD = $(stepped_LDADD)
 tests_unit_test_iov_CPPFLAGS = $(check_CPPFLAGS)
 tests_unit_test_iov_CFLAGS = $(check_CFLAGS)
 tests_unit_test_iov_LDADD = $(echo_LDADD)
