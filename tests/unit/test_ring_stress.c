@@ -27,7 +27,7 @@
 
 #define SIZE_MAX_	64u
 #define BYTES		48u		/* of a request, each way */
-#define REQUESTS	12000u		/* of each shape */
+#define REQUESTS	4000u		/* of each shape */
 #define REQUESTS_LONG	2000000u
 #define KEEP_MAX	8u
 
