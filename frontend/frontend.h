@@ -12,7 +12,9 @@
  *   struct fe_ring   the driver's side of one virtqueue in that memory
  *   struct fe        the front-end's side of a connection
  *
- * Each works without those below it in this list.  fe_blk.h adds virtio-blk.
+ * Each works without those below it in this list.  fe_blk.h adds virtio-blk, fe_backend.h the
+ * requests of the back-end, fe_migrate.h and fe_iommu.h what their names say, fe_chaos.h a guest
+ * which writes where it should not.
  *
  * All int functions return 0 (or a count) or a negative errno.  Nothing here blocks
  * for ever: whatever waits for the back-end has a deadline and then returns
@@ -360,6 +362,11 @@ struct fe_msg {
 		struct vu_config config;
 		struct vu_memory memory;
 		struct vu_mem_reg mem_reg;
+		struct vu_inflight inflight;
+		struct vu_iotlb iotlb;
+		struct vu_vring_area area;
+		struct vu_shared shared;
+		struct vu_mmap mmap;
 	} u;
 	int fds[FE_FDS_MAX];
 	unsigned int nfds;
@@ -461,6 +468,15 @@ int fe_set_vring_base(struct fe *fe, unsigned int index, uint32_t base);
 int fe_get_vring_base(struct fe *fe, unsigned int index, uint32_t *base);
 int fe_set_vring_enable(struct fe *fe, unsigned int index, bool enable);
 
+/* The same without waiting for requests, which stay in the in-flight region. */
+int fe_get_vring_base_skip_drain(struct fe *fe, unsigned int index, uint32_t *base);
+
+/* The byte order of a legacy driver's ring. */
+int fe_set_vring_endian(struct fe *fe, unsigned int index, bool big);
+
+/* A kick as a message; with an ack the ring has been looked at when this returns. */
+int fe_vring_kick(struct fe *fe, unsigned int index);
+
 /* fd < 0 is sent as "no fd". */
 int fe_set_vring_kick(struct fe *fe, unsigned int index, int fd);
 int fe_set_vring_call(struct fe *fe, unsigned int index, int fd);
@@ -470,12 +486,32 @@ int fe_set_vring_err(struct fe *fe, unsigned int index, int fd);
 int fe_get_config(struct fe *fe, uint32_t off, void *buf, uint32_t len);
 int fe_set_config(struct fe *fe, uint32_t off, const void *buf, uint32_t len, uint32_t flags);
 
+/* virtio-net's */
+int fe_send_rarp(struct fe *fe, const uint8_t mac[6]);
+int fe_net_set_mtu(struct fe *fe, uint64_t mtu);
+
+/*
+ * virtio-crypto's.  params are the whole payload, VU_CRYPTO_SIZE_MIN to _MAX bytes, whose last 8
+ * are the id's place.
+ */
+int fe_create_crypto_session(struct fe *fe, const void *params, uint32_t size, int64_t *id);
+int fe_close_crypto_session(struct fe *fe, int64_t id);
+
+/* virtio-gpu's socket for its own protocol */
+int fe_gpu_set_socket(struct fe *fe, int fd);
+
+/* The fd of an object, which belongs to the caller.  -EIO: the back-end does not have it. */
+int fe_get_shared_object(struct fe *fe, const uint8_t uuid[VU_UUID_SIZE], int *fd);
+
+/* Shared memory regions; -EPROTO also if their number is not that of the sizes. */
+int fe_get_shmem_config(struct fe *fe, struct vu_shmem_config *config);
+
 /* Make the back-end channel and give the back-end its end; an older one is closed. */
 int fe_set_backend_req_fd(struct fe *fe);
 
 /* The next message on the back-end channel, checked for version and flags; as fe_recv_raw(). */
 int fe_backend_recv(struct fe *fe, struct fe_msg *msg);
-/* Answer it, if it asks for an answer. */
+/* Answer it, if it asks for an answer or always has one. */
 int fe_backend_reply(struct fe *fe, const struct fe_msg *msg, uint64_t value);
 
 /*

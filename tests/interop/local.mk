@@ -5,6 +5,7 @@ interop_tests = \
 	tests/interop/qemu-blk.sh \
 	tests/interop/uml-discard.sh \
 	tests/interop/qemu-reconnect.sh \
+	tests/interop/dpdk-net.sh \
 	tests/interop/uml-config.sh \
 	tests/interop/uml-error.sh \
 	tests/interop/uml-blk.sh \
@@ -20,3 +21,7 @@ EXTRA_DIST += $(interop_tests) \
 	tests/interop/lib-qemu.sh \
 	tests/interop/guest.sh \
 	tests/interop/pattern.sh
+
+# A device for DPDK's driver.
+check_PROGRAMS += tests/interop/net_echo
+tests_interop_net_echo_LDADD = libvhost/libcore.la
