@@ -4,13 +4,20 @@ fuzz_common = tests/fuzz/input.h tests/fuzz/device.h tests/fuzz/device.c tests/f
 	tests/stepped.h tests/stepped.c
 fuzz_replay_LDADD = frontend/libfrontend.la libvhost/libcore.la
 
-fuzz_tests = tests/fuzz/replay_messages
+fuzz_tests = tests/fuzz/replay_messages tests/fuzz/replay_rings tests/fuzz/replay_walkers
 check_PROGRAMS += $(fuzz_tests)
 TESTS += $(fuzz_tests)
 
 tests_fuzz_replay_messages_SOURCES = tests/fuzz/replay.c tests/fuzz/target_messages.c $(fuzz_common)
 tests_fuzz_replay_messages_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"messages"'
 tests_fuzz_replay_messages_LDADD = $(fuzz_replay_LDADD)
+
+tests_fuzz_replay_rings_SOURCES = tests/fuzz/replay.c tests/fuzz/target_rings.c $(fuzz_common)
+tests_fuzz_replay_rings_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"rings"'
+tests_fuzz_replay_rings_LDADD = $(fuzz_replay_LDADD)
+tests_fuzz_replay_walkers_SOURCES = tests/fuzz/replay.c tests/fuzz/target_walkers.c $(fuzz_common)
+tests_fuzz_replay_walkers_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"walkers"'
+tests_fuzz_replay_walkers_LDADD = $(fuzz_replay_LDADD)
 
 EXTRA_DIST += tests/fuzz/README.md tests/fuzz/corpus tests/fuzz/long.sh
 
