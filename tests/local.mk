@@ -30,6 +30,7 @@ tests_libstepped_la_CPPFLAGS = $(check_CPPFLAGS)
 stepped_LDADD = tests/libstepped.la frontend/libfrontend.la libvhost/libcore.la $(CHECK_LIBS)
 
 library_tests = \
+	tests/proto/test_disconnect \
 	tests/unit/test_ring_model tests/unit/test_ring_stress \
 	tests/unit/test_iov tests/unit/test_worker \
 	tests/proto/test_messages tests/proto/test_session tests/proto/test_memory \
@@ -44,6 +45,11 @@ tests_unit_test_ring_model_LDADD = $(stepped_LDADD)
 tests_unit_test_ring_stress_CPPFLAGS = $(check_CPPFLAGS)
 tests_unit_test_ring_stress_CFLAGS = $(check_CFLAGS)
 tests_unit_test_ring_stress_LDADD = $(stepped_LDADD)
+tests_proto_test_disconnect_SOURCES = tests/proto/test_disconnect.c \
+	tests/proxy.c tests/proxy.h tests/session.c tests/session.h
+tests_proto_test_disconnect_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_disconnect_CFLAGS = $(check_CFLAGS)
+tests_proto_test_disconnect_LDADD = $(echo_LDADD)
 tests_unit_test_iov_CPPFLAGS = $(check_CPPFLAGS)
 tests_unit_test_iov_CFLAGS = $(check_CFLAGS)
 tests_unit_test_iov_LDADD = $(echo_LDADD)

@@ -101,7 +101,7 @@ static void walker_avail(struct walker *w)
 	uint8_t head = input_u8(&w->in), n = input_u8(&w->in);
 	uint16_t idx;
 
-	if (w->area_len[1] < sizeof(*avail))
+	if (w->ring.ops == &packed_ops)
 		return;
 	idx = le16toh(avail->idx);
 	avail->ring[idx & (w->ring.conf.num - 1)] = htole16(head);
