@@ -77,6 +77,7 @@ static int session_config(struct session *s)
 static int session_types(struct session *s)
 {
 	static const uint8_t mac[6] = { 2 };
+	uint8_t crypto[VU_CRYPTO_SIZE_MIN + 8] = { 1 };
 	struct vu_shmem_config shmem;
 	int64_t id;
 	int err = 0;
@@ -86,7 +87,7 @@ static int session_types(struct session *s)
 	if (!err && session_has(s, VU_PROTOCOL_F_NET_MTU))
 		err = fe_net_set_mtu(&s->fe, 1500);
 	if (!err && session_has(s, VU_PROTOCOL_F_CRYPTO_SESSION)) {
-		err = fe_create_crypto_session(&s->fe, mac, sizeof(mac), &id);
+		err = fe_create_crypto_session(&s->fe, crypto, sizeof(crypto), &id);
 		if (!err)
 			err = fe_close_crypto_session(&s->fe, id);
 	}

@@ -7,9 +7,16 @@
  * missing as wrong bytes, or as a finding of the thread sanitizer.  For the sake of the latter
  * the queue is configured by hand so that it uses the driver's own mapping of guest memory, at the
  * same addresses.
+ *
+ * Sleeping threads seldom meet within the few nanoseconds in which a notification can be lost.  So
+ * a second test has both sides of the bare ring meet there again and again: one makes something
+ * known and reads the other's wish, while the other writes its wish and looks once more.
+ * Whatever the order, one of them must have noticed.
  */
 #include <inttypes.h>
 #include <linux/virtio_config.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -331,6 +338,153 @@ static void stress_burst(struct stress *t)
 	stress_dally(&t->driver_random);
 }
 
+/*
+ * Races.  The two threads go in step: each waits for the other's count before it goes on.
+ */
+
+#define RACES		20000u
+#define RACES_LONG	5000000u
+
+struct race {
+	struct fe_mem mem;
+	struct fe_ring driver;
+	struct mem_map *map;
+	struct ring device;
+	struct chain chain;
+	struct chain_env env;
+	atomic_uint driver_step, device_step;
+	unsigned int rounds;
+	/* the device's findings, valid when its step is done */
+	bool awake;			/* it found something when it had asked for a kick */
+	bool signals;			/* it sends a signal */
+	const char *why;		/* what it finds wrong */
+};
+
+/* Behind it the other side is at step n too. */
+static void race_meet(atomic_uint *mine, atomic_uint *other, unsigned int n)
+{
+	unsigned int spins = 0;
+
+	atomic_store_explicit(mine, n, memory_order_release);
+	while (atomic_load_explicit(other, memory_order_acquire) < n) {
+		if (++spins % 1000 == 0)
+			sched_yield();
+	}
+}
+
+static void race_dally(uint32_t *random)
+{
+	volatile unsigned int i;
+
+	for (i = stress_random(random, 40); i; i--)
+		;
+}
+
+static void *race_device(void *arg)
+{
+	struct race *race = arg;
+	struct ring *r = &race->device;
+	struct ring_elem elem = { 0 };
+	uint32_t random = 1;
+	unsigned int n, step = 0;
+
+	for (n = 0; n < race->rounds; n++) {
+		r->ops->disarm(r);
+		race_meet(&race->device_step, &race->driver_step, ++step);
+		race_dally(&random);
+		race->awake = r->ops->arm(r);
+		race_meet(&race->device_step, &race->driver_step, ++step);
+		if (r->ops->avail(r, 1) == 1)
+			race->why = r->ops->take(r, &race->chain, &race->env, &elem);
+		else
+			race->why = "no chain";
+		race_meet(&race->device_step, &race->driver_step, ++step);
+		race_dally(&random);
+		r->ops->publish(r, &elem, 1);
+		race->signals = r->ops->signal_needed(r);
+		race_meet(&race->device_step, &race->driver_step, ++step);
+	}
+	return NULL;
+}
+
+static void race_driver(struct race *race)
+{
+	struct fe_ring *ring = &race->driver;
+	struct iovec out = { ring->mem->regions[0].ptr, 8 };
+	unsigned int n, step = 0, kicks = 0, signals = 0;
+	uint32_t random = 2, len;
+	bool kick, ready;
+	void *cookie;
+
+	for (n = 0; n < race->rounds; n++) {
+		ck_assert_int_ge(fe_ring_add(ring, &out, 1, NULL, 0, race), 0);
+		race_meet(&race->driver_step, &race->device_step, ++step);
+		race_dally(&random);
+		fe_ring_publish(ring);
+		kick = fe_ring_kick_needed(ring);
+		race_meet(&race->driver_step, &race->device_step, ++step);
+		ck_assert_msg(kick || race->awake, "round %u: the device sleeps and is not kicked", n);
+		kicks += kick;
+		fe_ring_irq_off(ring);
+		race_meet(&race->driver_step, &race->device_step, ++step);
+		ck_assert_msg(!race->why, "round %u: %s", n, race->why);
+		race_dally(&random);
+		ready = fe_ring_irq_on(ring);
+		race_meet(&race->driver_step, &race->device_step, ++step);
+		ck_assert_msg(ready || race->signals, "round %u: no signal for a driver which waits", n);
+		signals += race->signals;
+		ck_assert_int_eq(fe_ring_get(ring, &cookie, &len), 1);
+	}
+	/* They have really met: neither was always first. */
+	printf("# %u kicks and %u signals in %u rounds\n", kicks, signals, race->rounds);
+}
+
+static void race_setup(struct race *race, const struct shape *shape)
+{
+	const struct fe_ring_params params = {
+		.size = shape->size, .features = shape->features,
+	};
+
+	memset(race, 0, sizeof(*race));
+	race->rounds = getenv("LIBVHOST_LONG") ? RACES_LONG : RACES;
+	ck_assert_int_eq(fe_mem_init(&race->mem, 0x100000, 1 << 16), 0);
+	ck_assert_ptr_nonnull(fe_mem_alloc(&race->mem, 64, 64));
+	ck_assert_int_eq(fe_ring_init(&race->driver, &race->mem, &params), 0);
+	race->map = stress_map(&race->mem);
+	chain_init(&race->chain);
+	race->env = (struct chain_env){ .map = race->map, .direct_max = shape->size };
+	race->device.conf = (struct ring_conf){
+		.desc = race->driver.desc_area,
+		.driver = race->driver.driver_area,
+		.device = race->driver.device_area,
+		.num = shape->size,
+		.base = shape->features & F_PACKED ? RING_PACKED_BASE : 0,
+		.event_idx = shape->features & F_EVENT_IDX,
+	};
+	race->device.ops = shape->features & F_PACKED ? &packed_ops : &split_ops;
+	ck_assert_ptr_null(race->device.ops->start(&race->device));
+}
+
+static const struct shape race_shapes[] = {
+	{ 0, 4, 0 }, { F_EVENT_IDX, 4, 0 }, { F_PACKED, 3, 0 }, { F_PACKED | F_EVENT_IDX, 3, 0 },
+};
+
+START_TEST(race)
+{
+	static struct race race;
+	pthread_t thread;
+
+	race_setup(&race, &race_shapes[_i]);
+	ck_assert_int_eq(pthread_create(&thread, NULL, race_device, &race), 0);
+	race_driver(&race);
+	pthread_join(thread, NULL);
+	chain_free(&race.chain);
+	free(race.map);
+	fe_ring_free(&race.driver);
+	fe_mem_free(&race.mem);
+}
+END_TEST
+
 static const struct shape shapes[] = {
 	{ F_INDIRECT, 1, 0 },
 	{ F_INDIRECT, 8, 0 },
@@ -367,6 +521,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 1800);
 	tcase_add_loop_test(tc, stress, 0, ARRAY_SIZE(shapes));
+	tcase_add_loop_test(tc, race, 0, ARRAY_SIZE(race_shapes));
 	suite_add_tcase(suite, tc);
 	return tap_main(suite);
 }
