@@ -469,7 +469,7 @@ static const struct shape race_shapes[] = {
 	{ 0, 4, 0 }, { F_EVENT_IDX, 4, 0 }, { F_PACKED, 3, 0 }, { F_PACKED | F_EVENT_IDX, 3, 0 },
 };
 
-START_TEST(race)
+START_TEST(meet)
 {
 	static struct race race;
 	pthread_t thread;
@@ -521,7 +521,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 1800);
 	tcase_add_loop_test(tc, stress, 0, ARRAY_SIZE(shapes));
-	tcase_add_loop_test(tc, race, 0, ARRAY_SIZE(race_shapes));
+	tcase_add_loop_test(tc, meet, 0, ARRAY_SIZE(race_shapes));
 	suite_add_tcase(suite, tc);
 	return tap_main(suite);
 }
