@@ -342,7 +342,7 @@ static void stress_burst(struct stress *t)
  * Races.  The two threads go in step: each waits for the other's count before it goes on.
  */
 
-#define RACES		20000u
+#define RACES		40000u
 #define RACES_LONG	5000000u
 
 struct race {
@@ -376,7 +376,7 @@ static void race_dally(uint32_t *random)
 {
 	volatile unsigned int i;
 
-	for (i = stress_random(random, 40); i; i--)
+	for (i = stress_random(random, 1 + stress_random(random, 400)); i; i--)
 		;
 }
 
