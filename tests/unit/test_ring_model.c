@@ -738,7 +738,8 @@ static uint64_t features_of(unsigned int i)
 static void model_seeds(uint64_t format, unsigned int size)
 {
 	const char *only = getenv("LIBVHOST_SEED");
-	unsigned int count = getenv("LIBVHOST_LONG") ? 5000 : MAX(100u, 1000 / size), i, seed;
+	unsigned int count = getenv("LIBVHOST_LONG") ? 5000 : TAP_TIMES(MAX(100u, 1000 / size));
+	unsigned int i, seed;
 
 	for (i = 0; i < COMBINATIONS; i++) {
 		const struct shape shape = { format | features_of(i), size };

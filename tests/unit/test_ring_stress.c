@@ -446,7 +446,7 @@ static void race_setup(struct race *race, const struct shape *shape)
 	};
 
 	memset(race, 0, sizeof(*race));
-	race->rounds = getenv("LIBVHOST_LONG") ? RACES_LONG : RACES;
+	race->rounds = getenv("LIBVHOST_LONG") ? RACES_LONG : TAP_TIMES(RACES);
 	ck_assert_int_eq(fe_mem_init(&race->mem, 0x100000, 1 << 16), 0);
 	ck_assert_ptr_nonnull(fe_mem_alloc(&race->mem, 64, 64));
 	ck_assert_int_eq(fe_ring_init(&race->driver, &race->mem, &params), 0);
@@ -503,7 +503,7 @@ static const struct shape shapes[] = {
 
 START_TEST(stress)
 {
-	uint64_t requests = getenv("LIBVHOST_LONG") ? REQUESTS_LONG : REQUESTS;
+	uint64_t requests = getenv("LIBVHOST_LONG") ? REQUESTS_LONG : TAP_TIMES(REQUESTS);
 	static struct stress t;
 
 	stress_start(&t, &shapes[_i]);
