@@ -21,8 +21,11 @@
 uint64_t dev_features_offered(const struct vhost_dev *dev)
 {
 	uint64_t f = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
-		     BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_RING_RESET);
+		     BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_RING_RESET) |
+		     BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_NOTIFY_ON_EMPTY);
 
+	if (dev->flags & VHOST_DEV_IN_ORDER)
+		f |= BIT(VIRTIO_F_IN_ORDER);
 	return dev->device_features | (f & ~dev->features_off) | BIT(VU_F_PROTOCOL_FEATURES);
 }
 
@@ -32,6 +35,7 @@ void dev_reset(struct vhost_dev *dev)
 
 	for (i = 0; i < dev->nqueues; i++)
 		ring_setup_reset(&dev->rings[i]);
+	inflight_drop(dev);
 	dev->features = 0;
 	dev->status = 0;
 	memcpy(dev->config, dev->config_initial, sizeof(dev->config));
@@ -70,7 +74,7 @@ static void dev_mem_settled(struct mem *mem)
 
 static void dev_mem_lost(struct mem *mem)
 {
-	conn_close(dev_of_mem(mem), "guest memory was truncated");
+	conn_close(dev_of_mem(mem), "shared memory was truncated");
 }
 
 static const struct mem_ops dev_mem_ops = {

@@ -23,6 +23,9 @@ struct ring_setup {
 	struct vu_vring_addr addr;	/* the front-end's addresses */
 	bool have_addr;
 	uint32_t base;			/* where to start from */
+	bool have_base;			/* base is known; if not, the ring is fresh */
+	bool own_base;			/* the ring has been stopped since it is tracked */
+	enum queue_end end;		/* how it stops */
 	int kick_fd, call_fd, err_fd;	/* -1: none */
 	int retired_fds[3];		/* replaced, while the queue may still know them */
 	unsigned int retired;
@@ -30,6 +33,16 @@ struct ring_setup {
 	bool started;			/* SET_VRING_KICK came, GET_VRING_BASE did not */
 	bool enabled;			/* SET_VRING_ENABLE */
 	bool live;			/* the queue was told that it may touch the ring */
+};
+
+/* Memory of the front-end's in which requests in flight are noted. */
+struct inflight_map {
+	uint8_t *addr;			/* NULL: none */
+	size_t len;			/* of the mapping, bytes */
+	size_t stride;			/* from queue to queue, bytes */
+	unsigned int queues;
+	unsigned int size;		/* entries per queue */
+	bool packed;			/* the layout */
 };
 
 /* The connection with the front-end. */
@@ -76,6 +89,7 @@ struct vhost_dev {
 	uint64_t features, protocol_features;	/* acknowledged */
 	uint8_t status;			/* SET_STATUS */
 	struct mem mem;
+	struct inflight_map inflight;
 	bool settling;			/* the next step waits for mem.old == 0 */
 
 	/* a change of queues under way */
@@ -215,6 +229,8 @@ int proto_set_log_fd(struct vhost_dev *dev, struct msg *msg);
 /* proto_inflight.c: requests in flight */
 int proto_get_inflight_fd(struct vhost_dev *dev, struct msg *msg);
 int proto_set_inflight_fd(struct vhost_dev *dev, struct msg *msg);
+/* Unmap the memory; no ring runs. */
+void inflight_drop(struct vhost_dev *dev);
 
 /* proto_iotlb.c: translations */
 int proto_iotlb_msg(struct vhost_dev *dev, struct msg *msg);
@@ -239,6 +255,19 @@ void ring_setup_exit(struct ring_setup *rs);
 void ring_setup_reset(struct ring_setup *rs);
 /* Replace one of the ring's fds; the old one is closed when the queue knows the new one. */
 void ring_setup_set_fd(struct ring_setup *v, int *slot, int fd);
+/* Where the ring starts from: what was said, or where fresh rings begin. */
+void ring_setup_set_base(struct ring_setup *rs, uint32_t base);
+uint32_t ring_setup_base(const struct vhost_dev *dev, const struct ring_setup *rs);
+/*
+ * Whether these are right for the negotiated format; and all that was said.  Without features it is
+ * the split one; but then they may still come, and bring the packed one.
+ */
+bool ring_setup_num_fits(const struct vhost_dev *dev, uint32_t num);
+bool ring_setup_base_fits(const struct vhost_dev *dev, uint32_t base);
+bool ring_setup_addr_fits(const struct vhost_dev *dev, const struct vu_vring_addr *addr);
+bool ring_setup_fits(const struct vhost_dev *dev, const struct ring_setup *rs);
+/* Whether the in-flight memory, if there is any for this ring, is such that it can start. */
+bool ring_setup_inflight_fits(const struct vhost_dev *dev, const struct ring_setup *rs);
 /* Whether any ring is started. */
 bool ring_setup_any_started(const struct vhost_dev *dev);
 /*

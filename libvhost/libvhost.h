@@ -577,9 +577,9 @@ const char *vhost_version(void);
 int vhost_listen_unix(const char *path, mode_t mode);
 
 /*
- * Guest memory is shared with the front-end, which can truncate it: a later access
- * raises SIGBUS.  A program which wants to survive that installs a SIGBUS handler
- * that calls this function with the fault's address.  True: the address was guest
+ * Guest memory, and what else is shared with the front-end, can be truncated by it: a later
+ * access raises SIGBUS.  A program which wants to survive that installs a SIGBUS handler
+ * that calls this function with the fault's address.  True: the address was shared
  * memory; the memory is replaced by zeroes, its device will disconnect, and the
  * handler should return.  False: the fault is something else.  Async-signal-safe.
  */

@@ -71,27 +71,27 @@ static struct fault_slot *fault_free_slot(void)
 	}
 }
 
-static int fault_watch(const struct mem_region *region, int fd)
+int mem_watch(const struct mem *mem, const void *start, size_t len)
 {
 	struct fault_slot *slot;
 
 	pthread_mutex_lock(&fault_lock);
 	slot = fault_free_slot();
 	if (slot) {
-		atomic_store(&slot->fd, fd);
-		atomic_store(&slot->start, (uintptr_t)region->map);
-		atomic_store(&slot->len, region->map_len);
+		atomic_store(&slot->fd, mem->fault_fd);
+		atomic_store(&slot->start, (uintptr_t)start);
+		atomic_store(&slot->len, len);
 	}
 	pthread_mutex_unlock(&fault_lock);
 	return slot ? 0 : -ENOMEM;
 }
 
-static void fault_unwatch(const struct mem_region *region)
+void mem_unwatch(const void *start)
 {
 	struct fault_slot *slot;
 
 	pthread_mutex_lock(&fault_lock);
-	slot = fault_find((uintptr_t)region->map);
+	slot = fault_find((uintptr_t)start);
 	if (slot)
 		atomic_store(&slot->len, 0);
 	pthread_mutex_unlock(&fault_lock);
@@ -129,8 +129,7 @@ static void mem_fault_event(evutil_socket_t fd, short what, void *arg)
  * Regions
  */
 
-/* The unit in which this file can be mapped: the page, or the huge page. */
-static size_t mem_map_unit(int fd)
+size_t mem_map_unit(int fd)
 {
 	struct statfs fs;
 
@@ -188,7 +187,7 @@ static int mem_region_new(struct mem *mem, const struct mem_place *place, int fd
 	ret = mem_region_map(r, fd);
 	if (ret)
 		goto out_free;
-	ret = fault_watch(r, mem->fault_fd);
+	ret = mem_watch(mem, r->map, r->map_len);
 	if (ret)
 		goto out_unmap;
 	ret = mem->ops->map(mem, r->hva, place->size);
@@ -198,7 +197,7 @@ static int mem_region_new(struct mem *mem, const struct mem_place *place, int fd
 	return 0;
 
 out_unwatch:
-	fault_unwatch(r);
+	mem_unwatch(r->map);
 out_unmap:
 	munmap(r->map, r->map_len);
 out_free:
@@ -211,7 +210,7 @@ static void mem_region_put(struct mem *mem, struct mem_region *r)
 	if (--r->refs)
 		return;
 	mem->ops->unmap(mem, r->hva, r->place.size);
-	fault_unwatch(r);
+	mem_unwatch(r->map);
 	munmap(r->map, r->map_len);
 	free(r);
 }

@@ -62,7 +62,7 @@ struct mem_ops {
 	void (*unmap)(struct mem *mem, void *va, size_t len);
 	/* The last old map is gone: what was removed is unmapped. */
 	void (*settled)(struct mem *mem);
-	/* Guest memory went away under us (SIGBUS); the device must end its connection. */
+	/* Shared memory went away under us (SIGBUS); the device must end its connection. */
 	void (*lost)(struct mem *mem);
 };
 
@@ -78,6 +78,17 @@ struct mem {
 
 int mem_init(struct mem *mem, const struct mem_ops *ops, struct vhost_worker *control);
 void mem_exit(struct mem *mem);
+
+/* The unit in which this file can be mapped: the page, or the huge page. */
+size_t mem_map_unit(int fd);
+
+/*
+ * Let vhost_mem_fault() replace [start, start + len), a mapping of a file which the front-end can
+ * truncate, and tell mem->ops->lost() of it.  Regions of a map are watched by themselves; this
+ * is for what else is shared.  Whole pages; before munmap() unwatch.  -ENOMEM.
+ */
+int mem_watch(const struct mem *mem, const void *start, size_t len);
+void mem_unwatch(const void *start);
 
 /*
  * Make a map: the regions of the current one (if keep) but the one at drop, and

@@ -68,11 +68,26 @@ int proto_get_protocol_features(struct vhost_dev *dev, struct msg *msg)
 	return PROTO_REPLY;
 }
 
+/* Of two features one of which needs the other: whether that is there. */
+static bool protocol_needs(uint64_t features, enum vu_protocol_feature bit,
+			   enum vu_protocol_feature needed)
+{
+	return !(features & BIT(bit)) || features & BIT(needed);
+}
+
+static bool protocol_consistent(uint64_t f)
+{
+	return protocol_needs(f, VU_PROTOCOL_F_GET_VRING_BASE_INFLIGHT,
+			      VU_PROTOCOL_F_INFLIGHT_SHMFD) &&
+	       protocol_needs(f, VU_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN,
+			      VU_PROTOCOL_F_GET_VRING_BASE_INFLIGHT);
+}
+
 int proto_set_protocol_features(struct vhost_dev *dev, struct msg *msg)
 {
 	uint64_t features = msg->payload.u64;
 
-	if (features & ~proto_features_offered(dev))
+	if (features & ~proto_features_offered(dev) || !protocol_consistent(features))
 		return -EINVAL;
 	if (features != dev->protocol_features && ring_setup_any_started(dev))
 		return -EBUSY;

@@ -14,6 +14,11 @@ uint64_t proto_features_offered(const struct vhost_dev *dev)
 
 	if (dev->config_len)
 		f |= BIT(VU_PROTOCOL_F_CONFIG);
+	if (dev->flags & VHOST_DEV_INFLIGHT)
+		f |= BIT(VU_PROTOCOL_F_INFLIGHT_SHMFD);
+	if (dev->flags & VHOST_DEV_INFLIGHT && ops->queue_cancel)
+		f |= BIT(VU_PROTOCOL_F_GET_VRING_BASE_INFLIGHT) |
+		     BIT(VU_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN);
 	if (ops->send_rarp)
 		f |= BIT(VU_PROTOCOL_F_RARP);
 	if (ops->set_mtu)

@@ -24,7 +24,8 @@ int proto_set_vring_num(struct vhost_dev *dev, struct msg *msg)
 {
 	const struct vu_vring_state *s = &msg->payload.state;
 
-	if (!s->num || s->num > dev->queue_size_max || !is_power_of_2(s->num))
+	if (!s->num || s->num > dev->queue_size_max ||
+	    (dev->features && !ring_setup_num_fits(dev, s->num)))
 		return -EINVAL;
 	dev->rings[s->index].num = s->num;
 	return 0;
@@ -41,7 +42,7 @@ int proto_set_vring_addr(struct vhost_dev *dev, struct msg *msg)
 	const struct vu_vring_addr *a = &msg->payload.addr;
 	struct ring_setup *rs = &dev->rings[a->index];
 
-	if (a->flags & ~VU_VRING_ADDR_F_LOG || a->desc % 16 || a->avail % 2 || a->used % 4)
+	if (a->flags & ~VU_VRING_ADDR_F_LOG || !ring_setup_addr_fits(dev, a))
 		return -EINVAL;
 	if (rs->started && !vring_same_addr(a, &rs->addr))
 		return -EBUSY;
@@ -54,9 +55,9 @@ int proto_set_vring_base(struct vhost_dev *dev, struct msg *msg)
 {
 	const struct vu_vring_state *s = &msg->payload.state;
 
-	if (s->num > UINT16_MAX)
+	if (dev->features && !ring_setup_base_fits(dev, s->num))
 		return -EINVAL;
-	dev->rings[s->index].base = s->num;
+	ring_setup_set_base(&dev->rings[s->index], s->num);
 	return 0;
 }
 
@@ -64,19 +65,31 @@ static void vring_base_known(struct vhost_dev *dev, int result)
 {
 	struct vu_vring_state *s = &dev->conn.in.msg.payload.state;
 
-	s->num = dev->rings[s->index].base;
+	s->num = ring_setup_base(dev, &dev->rings[s->index]);
+	dev->rings[s->index].end = QUEUE_DRAIN;
 	proto_finish(dev, result ? result : PROTO_REPLY);
+}
+
+static int vring_stop(struct vhost_dev *dev, uint32_t index, enum queue_end end)
+{
+	struct ring_setup *rs = &dev->rings[index];
+
+	rs->started = false;
+	rs->end = end;
+	ring_setup_set_fd(rs, &rs->kick_fd, -1);
+	ring_setup_apply(dev, index, 1, vring_base_known);
+	return PROTO_PENDING;
 }
 
 int proto_get_vring_base(struct vhost_dev *dev, struct msg *msg)
 {
-	uint32_t index = msg->payload.state.index;
-	struct ring_setup *rs = &dev->rings[index];
+	return vring_stop(dev, msg->payload.state.index, QUEUE_FINISH);
+}
 
-	rs->started = false;
-	ring_setup_set_fd(rs, &rs->kick_fd, -1);
-	ring_setup_apply(dev, index, 1, vring_base_known);
-	return PROTO_PENDING;
+/* A ring which is not tracked is drained nevertheless: its requests would be lost. */
+int proto_get_vring_base_skip_drain(struct vhost_dev *dev, struct msg *msg)
+{
+	return vring_stop(dev, msg->payload.state.index, QUEUE_CANCEL);
 }
 
 /* Whether epoll can wait for it: not so for files, which could also block us. */
@@ -126,7 +139,7 @@ int proto_set_vring_kick(struct vhost_dev *dev, struct msg *msg)
 	struct ring_setup *rs = &dev->rings[index];
 	int fd, ret;
 
-	if (!rs->num || !rs->have_addr)
+	if (!ring_setup_fits(dev, rs) || !ring_setup_inflight_fits(dev, rs))
 		return -EINVAL;
 	ret = vring_take_fd(msg, &fd);
 	if (ret)
@@ -170,11 +183,6 @@ int proto_set_vring_enable(struct vhost_dev *dev, struct msg *msg)
 		return -EINVAL;
 	dev->rings[s->index].enabled = s->num;
 	return vring_pending(dev, s->index);
-}
-
-int proto_get_vring_base_skip_drain(struct vhost_dev *dev, struct msg *msg)
-{
-	return proto_unsupported(dev, msg);
 }
 
 int proto_vring_kick(struct vhost_dev *dev, struct msg *msg)

@@ -17,6 +17,13 @@
 
 struct event;
 
+/* How a queue stops. */
+enum queue_end {
+	QUEUE_DRAIN,			/* what was popped is awaited */
+	QUEUE_FINISH,			/* and what was in flight when the ring started, too */
+	QUEUE_CANCEL,			/* as little as possible is awaited; the rest stays in flight */
+};
+
 /*
  * What a queue shall be.  The fds belong to the control worker, which keeps those
  * that the queue knows open until a change without them has been taken.
@@ -24,7 +31,9 @@ struct event;
 struct queue_conf {
 	bool live;			/* the ring may be touched */
 	bool enabled;			/* the driver may be served */
+	bool in_order;			/* VIRTIO_F_IN_ORDER is negotiated */
 	bool poll;			/* no kicks will come: look at the ring by yourself */
+	enum queue_end end;		/* not live only */
 	const struct ring_ops *ops;
 	struct ring_conf ring;
 	struct mem_map *map;		/* live only */
@@ -92,6 +101,7 @@ struct vhost_queue {
 	unsigned int poll_spins;	/* looks in a row before the next rest */
 	bool broken;			/* until the next start */
 	bool stopping;			/* a change waits for outstanding to become 0 */
+	bool cancelling;		/* stopping by queue_cancel: requests may be abandoned */
 	bool want_kick;			/* a pop ended short: the device waits for more */
 	bool armed;			/* the driver knows that we want kicks */
 	uint8_t *slots;			/* conf.ring.num times slot_size bytes */
@@ -101,9 +111,10 @@ struct vhost_queue {
 	unsigned int free_cnt;
 	struct slot **taken;		/* the latest pops, at take_seq & taken_mask */
 	unsigned int take_seq, taken_mask;
+	unsigned int order_seq;		/* in_order: the oldest one not yet in done */
 	struct ring_elem *done;		/* pushed and not published */
 	unsigned int done_cnt;
-	unsigned int outstanding;	/* popped and not pushed */
+	unsigned int outstanding;	/* popped, not pushed and not abandoned */
 	unsigned int quota;		/* requests which may still be taken in this round */
 	struct vhost_queue_stats stats;
 };
@@ -135,6 +146,8 @@ void queue_notify(int fd);
 void queue_break(struct vhost_queue *q, const char *why);
 /* The driver's notification. */
 void queue_kicked(struct vhost_queue *q);
+/* Close the slots which wait for a request that was abandoned, and its own. */
+void queue_close_unordered(struct vhost_queue *q);
 /* Give a hold back when no request needs it and it is not the current one. */
 void queue_drop_hold(struct vhost_queue *q, struct mem_hold *hold);
 

@@ -218,13 +218,29 @@ static void queue_leave_map(struct vhost_queue *q)
  * Start
  */
 
+static int queue_start_inflight(struct vhost_queue *q, const struct queue_conf *next)
+{
+	const struct ring_conf *conf = &next->ring;
+	bool packed = next->ops == &packed_ops;
+
+	if (!conf->inflight)
+		return 0;
+	q->ring.inflight = inflight_new(conf->inflight, packed, conf->inflight_size);
+	return q->ring.inflight ? 0 : -ENOMEM;
+}
+
 static void queue_start_ring(struct vhost_queue *q)
 {
 	const char *why;
 
-	q->ring = (struct ring){ .ops = q->conf.ops, .conf = q->conf.ring };
+	q->ring = (struct ring){
+		.ops = q->conf.ops,
+		.conf = q->conf.ring,
+		.inflight = q->ring.inflight,
+	};
 	q->env.direct_max = q->conf.ring.num;
 	q->env.indirect = q->conf.ring.indirect;
+	q->env.packed = q->conf.ops == &packed_ops;
 	why = q->ring.ops->start(&q->ring);
 	if (why)
 		queue_break(q, why);
@@ -242,9 +258,11 @@ static void queue_end_life(struct vhost_queue *q, const struct queue_conf *next)
 	worker_leave(&q->round);
 	queue_leave_map(q);
 	queue_free_slots(q);
+	inflight_free(q->ring.inflight);
+	q->ring.inflight = NULL;
 	q->conf = *next;
 	q->conf.live = false;
-	q->stopping = q->want_kick = q->armed = false;
+	q->stopping = q->cancelling = q->want_kick = q->armed = false;
 }
 
 static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
@@ -253,13 +271,18 @@ static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
 
 	if (ret)
 		return ret;
-	ret = queue_use_map(q, next->map);
+	ret = queue_start_inflight(q, next);
+	if (!ret)
+		ret = queue_use_map(q, next->map);
 	if (ret) {
+		inflight_free(q->ring.inflight);
+		q->ring.inflight = NULL;
 		queue_free_slots(q);
 		return ret;
 	}
 	q->conf = *next;
 	q->broken = false;
+	q->order_seq = q->take_seq;
 	q->quota = QUEUE_QUOTA;
 	worker_join(q->worker, &q->round);
 	queue_start_ring(q);
@@ -330,18 +353,43 @@ static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
 
 static void queue_report(struct vhost_queue *q, int result);
 
+/*
+ * What was in flight at the start is for the front-end not waiting in the ring but begun, as
+ * long as the ring runs; so a drain begins what is left, also if the ring is disabled now.
+ */
+static void queue_serve_again(struct vhost_queue *q)
+{
+	unsigned int left = q->ring.inflight ? inflight_left(q->ring.inflight) : 0;
+
+	if (!left)
+		return;
+	q->conf.enabled = true;
+	q->quota = left;
+	if (queue_served(q))
+		q->params.ops->kick(q);
+}
+
 static void queue_begin_stop(struct vhost_queue *q)
 {
-	q->stopping = true;
+	enum queue_end end = q->change.next.end;
+	const struct vhost_dev_ops *ops = q->params.ops;
+
 	queue_unwatch_kick(q);
-	if (q->params.ops->queue_stop)
-		q->params.ops->queue_stop(q);
+	if (end == QUEUE_FINISH)
+		queue_serve_again(q);
+	q->stopping = true;
+	q->cancelling = end == QUEUE_CANCEL && ops->queue_cancel && q->ring.inflight;
+	if (q->cancelling)
+		ops->queue_cancel(q);
+	else if (ops->queue_stop)
+		ops->queue_stop(q);
 	worker_touch(&q->round);
 }
 
 void queue_finish_stop(struct vhost_queue *q)
 {
 	q->change.base = q->ring.ops->base(&q->ring);
+	queue_close_unordered(q);
 	queue_end_life(q, &q->change.next);
 	queue_report(q, 0);
 }

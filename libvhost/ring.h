@@ -13,6 +13,10 @@
 #include <stdint.h>
 
 #include "chain.h"
+#include "inflight.h"
+
+/* The base of a fresh packed ring: slot 0, both wrap counters 1. */
+#define RING_PACKED_BASE 0x80008000u
 
 /* Where a ring is and how it is read; a value, made by the control worker. */
 struct ring_conf {
@@ -23,6 +27,10 @@ struct ring_conf {
 	uint32_t base;			/* position to start from, as in SET_VRING_BASE */
 	bool event_idx;			/* VIRTIO_RING_F_EVENT_IDX is negotiated */
 	bool indirect;			/* VIRTIO_RING_F_INDIRECT_DESC is negotiated */
+	bool notify_on_empty;		/* VIRTIO_F_NOTIFY_ON_EMPTY of a legacy driver */
+	bool own_base;			/* base is not of before a crash: the ring has stopped since */
+	void *inflight;			/* in-flight memory of this ring; NULL: not tracked */
+	unsigned int inflight_size;	/* its entries, num or more */
 };
 
 /* One chain as the ring names it, from take to publish. */
@@ -30,6 +38,8 @@ struct ring_elem {
 	uint16_t id;			/* head of the chain, or buffer id */
 	uint16_t descs;			/* ring entries which it occupies */
 	uint32_t len;			/* for publish: bytes written */
+	uint16_t entry;			/* packed, with in-flight memory: its first entry there */
+	bool again;			/* was in flight when the ring started */
 };
 
 struct ring;
@@ -40,7 +50,8 @@ struct ring_ops {
 	/* Chains that can be taken now; enough to know whether want are there.  Negative:
 	 * the driver's index makes no sense. */
 	int (*avail)(struct ring *r, unsigned int want);
-	/* Take the next chain, which avail() has promised.  NULL, or what is wrong with it. */
+	/* Take the next chain, which avail() has promised; first those which were in flight when
+	 * the ring started.  NULL, or what is wrong with it. */
 	const char *(*take)(struct ring *r, struct chain *c, struct chain_env *env,
 			    struct ring_elem *elem);
 	/* Put back the chain taken last. */
@@ -60,15 +71,34 @@ struct ring_ops {
 struct ring {
 	const struct ring_ops *ops;
 	struct ring_conf conf;
-	uint16_t next;			/* position of the next chain to take */
-	uint16_t seen;			/* the driver's index, as last read */
-	uint16_t used;			/* index of the next used element */
-	uint16_t signalled;		/* used, when signal_needed() was asked last */
-	bool signal_known;		/* signalled is valid */
-	bool stale;			/* used moved since signal_needed() was asked */
+	struct inflight *inflight;	/* NULL: not tracked */
+	uint16_t next;			/* index, or slot, of the next chain to take */
+	uint16_t used;			/* index, or slot, of the next used element */
+	bool signal_known;		/* signal_needed() was asked before */
+	union {
+		/* split */
+		struct {
+			uint16_t seen;		/* the driver's index, as last read */
+			uint16_t signalled;	/* used, when signal_needed() was asked last */
+			bool stale;		/* used moved since then */
+		};
+		/* packed */
+		struct {
+			uint16_t held;		/* slots from used to next */
+			bool next_wrap, used_wrap;
+			unsigned int moved;	/* slots which used has gone since signal_needed()
+						 * was asked, at most all */
+		};
+	};
 };
 
-extern const struct ring_ops split_ops;
+extern const struct ring_ops split_ops, packed_ops;
+
+/* Chains which were in flight when the ring started and are to be taken first. */
+static inline unsigned int ring_again(const struct ring *r)
+{
+	return unlikely(r->inflight) ? inflight_left(r->inflight) : 0;
+}
 
 /* A store before and a load after it, both of shared memory, stay in order. */
 static inline void ring_full_barrier(void)

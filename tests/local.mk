@@ -30,12 +30,13 @@ tests_libstepped_la_CPPFLAGS = $(check_CPPFLAGS)
 stepped_LDADD = tests/libstepped.la frontend/libfrontend.la libvhost/libcore.la $(CHECK_LIBS)
 
 library_tests = \
-	tests/proto/test_disconnect \
-	tests/unit/test_ring_model tests/unit/test_ring_stress \
-	tests/unit/test_iov tests/unit/test_worker \
-	tests/proto/test_messages tests/proto/test_session tests/proto/test_memory \
-	tests/proto/test_hostile tests/proto/test_requests \
-	tests/proto/test_endpoint tests/proto/test_poll tests/proto/test_hugetlb
+	tests/unit/test_ring_model tests/unit/test_ring_stress tests/proto/test_disconnect \
+	tests/unit/test_iov tests/unit/test_worker tests/unit/test_inflight \
+	tests/proto/test_messages tests/proto/test_session tests/proto/test_rings \
+	tests/proto/test_memory tests/proto/test_hostile tests/proto/test_requests \
+	tests/proto/test_packed tests/proto/test_order \
+	tests/proto/test_endpoint tests/proto/test_poll tests/proto/test_hugetlb \
+	tests/proto/test_inflight tests/proto/test_inflight_kill
 check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)
 
@@ -56,15 +57,39 @@ tests_unit_test_iov_LDADD = $(echo_LDADD)
 tests_unit_test_worker_CPPFLAGS = $(check_CPPFLAGS)
 tests_unit_test_worker_CFLAGS = $(check_CFLAGS)
 tests_unit_test_worker_LDADD = $(echo_LDADD)
+tests_unit_test_inflight_SOURCES = \
+	tests/unit/inflight_world.c tests/unit/inflight_world.h tests/unit/test_inflight.c
+tests_unit_test_inflight_CPPFLAGS = $(check_CPPFLAGS)
+tests_unit_test_inflight_CFLAGS = $(check_CFLAGS)
+tests_unit_test_inflight_LDADD = $(echo_LDADD)
+tests_proto_test_inflight_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_inflight_CFLAGS = $(check_CFLAGS)
+tests_proto_test_inflight_LDADD = $(echo_LDADD)
+tests_proto_test_inflight_kill_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_inflight_kill_CFLAGS = $(check_CFLAGS)
+tests_proto_test_inflight_kill_LDADD = $(echo_LDADD)
 tests_proto_test_messages_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_messages_CFLAGS = $(check_CFLAGS)
 tests_proto_test_messages_LDADD = $(echo_LDADD)
 tests_proto_test_session_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_session_CFLAGS = $(check_CFLAGS)
 tests_proto_test_session_LDADD = $(echo_LDADD)
+tests_proto_test_rings_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_rings_CFLAGS = $(check_CFLAGS)
+tests_proto_test_rings_LDADD = $(echo_LDADD)
+tests_proto_test_packed_SOURCES = \
+	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_packed.c
+tests_proto_test_packed_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_packed_CFLAGS = $(check_CFLAGS)
+tests_proto_test_packed_LDADD = $(echo_LDADD)
+tests_proto_test_order_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_order_CFLAGS = $(check_CFLAGS)
+tests_proto_test_order_LDADD = $(echo_LDADD)
 tests_proto_test_memory_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_memory_CFLAGS = $(check_CFLAGS)
 tests_proto_test_memory_LDADD = $(echo_LDADD)
+tests_proto_test_hostile_SOURCES = \
+	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_hostile.c
 tests_proto_test_hostile_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_hostile_CFLAGS = $(check_CFLAGS)
 tests_proto_test_hostile_LDADD = $(echo_LDADD)

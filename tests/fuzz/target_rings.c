@@ -4,10 +4,13 @@
  *
  * Two rings of either format, in memory of two regions which touch.  The input mixes what a
  * driver does with what none should, kicks, turns of the worker, and stops and starts.  Some of it
- * happens between the device's taking a request and its looking at it.
+ * happens between the device's taking a request and its looking at it.  If the input wants so,
+ * the rings begin with in-flight memory whose contents are the input's too.
  */
 #include <linux/virtio_config.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "libvhost/internal.h"
 #include "tests/fuzz/device.h"
@@ -16,6 +19,7 @@
 #define REGION		(16u * 4096)
 #define GPA		0x100000u
 #define UVA		0x40000000u
+#define INFLIGHT_LEN	8192u		/* bytes, enough for RINGS rings of 64 entries */
 
 struct rings {
 	struct fuzz_device d;
@@ -292,6 +296,33 @@ static void rings_memory(struct rings *r)
 	}
 }
 
+/*
+ * In-flight memory as another process may have left it, or a hostile front-end has made it: the
+ * beginning of each queue's part is right, the rest is the input's.
+ */
+static void rings_inflight(struct rings *r)
+{
+	unsigned int size = MAX(r->ring[0].size, r->ring[1].size), i;
+	uint32_t stride = ALIGN_UP((r->packed ? 32 : 16) * (size + 1), 64u);
+	struct vu_inflight msg = { INFLIGHT_LEN, 0, RINGS, (uint16_t)size };
+	int fd = memfd_create("inflight", MFD_CLOEXEC);
+	uint8_t n = input_u8(&r->d.in) % 16, buf[16];
+
+	stepped_check(fd >= 0 && !ftruncate(fd, INFLIGHT_LEN));
+	for (i = 0; i < RINGS; i++) {
+		const uint16_t head[2] = { 1, (uint16_t)size };
+
+		stepped_check(pwrite(fd, head, sizeof(head), i * stride + 8) > 0);
+	}
+	while (n--) {
+		uint32_t at = input_u16(&r->d.in) % (RINGS * stride);
+
+		stepped_check(pwrite(fd, buf, input_bytes(&r->d.in, buf, at & 1 ? 1 : 16), at) >= 0);
+	}
+	fe_request(&r->d.s.fe, VU_SET_INFLIGHT_FD, &msg, sizeof(msg), &fd, 1);
+	close(fd);
+}
+
 static void rings_setup(struct rings *r)
 {
 	uint64_t wanted = FE_BIT(VU_F_PROTOCOL_FEATURES) | FE_BIT(VIRTIO_F_VERSION_1);
@@ -314,8 +345,11 @@ static void rings_setup(struct rings *r)
 		stepped_check(!fe_ring_init(&r->ring[i], &r->mem, &params));
 	}
 	r->d.s.fe.features = wanted;
-	fe_set_protocol_features(&r->d.s.fe, FE_BIT(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS));
+	fe_set_protocol_features(&r->d.s.fe, FE_BIT(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |
+					     FE_BIT(VU_PROTOCOL_F_INFLIGHT_SHMFD));
 	fe_set_features(&r->d.s.fe, wanted);
+	if (how & 0x80)
+		rings_inflight(r);
 	fe_start_mem(&r->d.s.fe, &r->mem);
 	for (i = 0; i < RINGS; i++)
 		rings_start(r, &r->ring[i], 0);
