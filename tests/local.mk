@@ -7,8 +7,8 @@ SH_LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_COMPILER = bash
 AM_TESTS_ENVIRONMENT = \
 	top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' \
-	SANITIZER='$(SANITIZER)' CC='$(CC)'; \
-	export top_srcdir top_builddir SANITIZER CC;
+	SANITIZER='$(SANITIZER)' CC='$(CC)' FUZZ_CC='$(FUZZ_CC)'; \
+	export top_srcdir top_builddir SANITIZER CC FUZZ_CC;
 
 check_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/frontend -I$(top_srcdir)/tests
 check_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -134,6 +134,10 @@ static int session_inflight(struct session *s)
 
 	if (!session_has(s, VU_PROTOCOL_F_INFLIGHT_SHMFD))
 		return 0;
+	/* Its layout depends on the ring format. */
+	err = fe_set_features(&s->fe, s->fe.features);
+	if (err)
+		return err;
 	err = fe_query(&s->fe, VU_GET_INFLIGHT_FD, &inflight, sizeof(inflight), NULL, 0, &reply);
 	if (err)
 		return err;

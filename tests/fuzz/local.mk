@@ -6,7 +6,7 @@ fuzz_replay_LDADD = frontend/libfrontend.la libvhost/libcore.la
 
 fuzz_tests = tests/fuzz/replay_messages tests/fuzz/replay_rings tests/fuzz/replay_walkers
 check_PROGRAMS += $(fuzz_tests)
-TESTS += $(fuzz_tests)
+TESTS += $(fuzz_tests) tests/fuzz/long.sh
 
 tests_fuzz_replay_messages_SOURCES = tests/fuzz/replay.c tests/fuzz/target_messages.c $(fuzz_common)
 tests_fuzz_replay_messages_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"messages"'
@@ -19,7 +19,13 @@ tests_fuzz_replay_walkers_SOURCES = tests/fuzz/replay.c tests/fuzz/target_walker
 tests_fuzz_replay_walkers_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"walkers"'
 tests_fuzz_replay_walkers_LDADD = $(fuzz_replay_LDADD)
 
-EXTRA_DIST += tests/fuzz/README.md tests/fuzz/corpus tests/fuzz/long.sh
+# Sessions as seeds: tests/fuzz/make_seeds tests/fuzz/corpus/messages
+check_PROGRAMS += tests/fuzz/make_seeds
+tests_fuzz_make_seeds_SOURCES = tests/fuzz/make_seeds.c tests/proxy.c tests/proxy.h \
+	tests/session.c tests/session.h $(fuzz_common)
+tests_fuzz_make_seeds_LDADD = $(fuzz_replay_LDADD)
+
+EXTRA_DIST += tests/fuzz/README.md tests/fuzz/corpus tests/fuzz/long.sh tests/fuzz/build.sh
 
 # All objects anew, by clang; one command for each folder since names are alike.
 FUZZ_CFLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
@@ -35,3 +41,6 @@ fuzzers: $(fuzz_libvhost) $(frontend_libfrontend_la_SOURCES) $(fuzz_common)
 		libs='$(EVENT_LIBS)' $(SHELL) $(srcdir)/tests/fuzz/build.sh \
 		'$(fuzz_libvhost)' '$(frontend_libfrontend_la_SOURCES)' '$(fuzz_common)'
 .PHONY: fuzzers
+
+clean-local:
+	rm -rf $(fuzz_objects)
