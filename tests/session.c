@@ -261,8 +261,6 @@ static int session_go(struct session *s)
 		err = session_inflight(s);
 	if (!err)
 		err = fe_start(&s->fe, &s->mem, s->list, SESSION_RINGS);
-	if (!err && p->running)
-		p->running(p->arg);
 	for (i = 0; i < ARRAY_SIZE(session_running) && !err; i++)
 		err = session_running[i](s);
 	if (!err)

@@ -16,9 +16,6 @@ struct session_params {
 	unsigned int ring_size;
 	bool no_ack;			/* send without asking for acknowledgements */
 	uint64_t gpa, uva, mem_size;	/* of guest memory; uva 0: ours */
-	/* called when the rings run; may be NULL */
-	void (*running)(void *arg);
-	void *arg;
 };
 
 /* Run it over the connected socket fd.  0, or the first error. */
