@@ -34,6 +34,14 @@ void conn_memory_settled(struct vhost_dev *dev)
 		conn_session_over(dev);
 }
 
+void conn_await_memory(struct vhost_dev *dev)
+{
+	dev->settling = true;
+	/* The socket is not read meanwhile, and this may last as long as the device likes. */
+	if (dev->conn.gone_ev)
+		event_add(dev->conn.gone_ev, NULL);
+}
+
 /* The queues are drained: nothing needs the memory any more. */
 static void conn_drained(struct vhost_dev *dev, int result)
 {
@@ -55,6 +63,9 @@ static void conn_drain(struct vhost_dev *dev)
 
 static void conn_free_events(struct conn *c)
 {
+	if (c->gone_ev)
+		event_free(c->gone_ev);
+	c->gone_ev = NULL;
 	if (c->read_ev)
 		event_free(c->read_ev);
 	if (c->write_ev)
@@ -83,8 +94,16 @@ void conn_close(struct vhost_dev *dev, const char *why)
 		msg_close_fds(&c->out.msg);
 		c->replying = c->busy = false;
 	}
-	if (!c->busy)
+	/*
+	 * A message which waits for requests to let go of memory is over, since only the drain makes
+	 * the device give back those that wait for what may never come.
+	 */
+	if (c->busy && dev->settling) {
+		dev->settling = false;
+		proto_finish(dev, 0);
+	} else if (!c->busy) {
 		conn_drain(dev);
+	}
 }
 
 /*
@@ -152,6 +171,15 @@ static void conn_read_event(evutil_socket_t fd, short what, void *arg)
 		event_del(c->read_ev);
 }
 
+static void conn_gone_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct vhost_dev *dev = arg;
+
+	(void)fd, (void)what;
+	if (dev->settling)
+		conn_close(dev, NULL);
+}
+
 int conn_open(struct vhost_dev *dev, int fd)
 {
 	struct event_base *base = vhost_worker_base(dev->control);
@@ -160,7 +188,8 @@ int conn_open(struct vhost_dev *dev, int fd)
 	*c = (struct conn){ .fd = fd };
 	c->read_ev = event_new(base, fd, EV_READ | EV_PERSIST, conn_read_event, dev);
 	c->write_ev = event_new(base, fd, EV_WRITE, conn_write_event, dev);
-	if (!c->read_ev || !c->write_ev || event_add(c->read_ev, NULL)) {
+	c->gone_ev = event_new(base, fd, EV_CLOSED, conn_gone_event, dev);
+	if (!c->read_ev || !c->write_ev || !c->gone_ev || event_add(c->read_ev, NULL)) {
 		conn_free_events(c);
 		close_fd(&c->fd);
 		return -ENOMEM;

@@ -49,6 +49,7 @@ struct inflight_map {
 struct conn {
 	int fd;				/* -1: none */
 	struct event *read_ev, *write_ev;
+	struct event *gone_ev;		/* the peer has left while a message waits for memory */
 	struct msg_stream in;		/* the message in work */
 	struct msg_stream out;		/* its reply */
 	bool busy;			/* the message in work is not answered yet */
@@ -148,6 +149,8 @@ void conn_close(struct vhost_dev *dev, const char *why);
 void conn_reply(struct vhost_dev *dev);
 /* The message in work is done: go on with the next. */
 void conn_continue(struct vhost_dev *dev);
+/* The message in work waits until what it removed from memory is gone. */
+void conn_await_memory(struct vhost_dev *dev);
 /* What a change of memory has removed is gone. */
 void conn_memory_settled(struct vhost_dev *dev);
 

@@ -28,7 +28,7 @@ static void mem_removed(struct vhost_dev *dev, int result)
 	if (result || !dev->mem.old)
 		mem_added(dev, result);
 	else
-		dev->settling = true;	/* conn_memory_settled() goes on */
+		conn_await_memory(dev);	/* conn_memory_settled() goes on */
 }
 
 static int mem_apply(struct vhost_dev *dev, const struct mem_change *change,
