@@ -229,6 +229,9 @@ unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, uns
 
 void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
 {
+	/* Of a queue which has never run there is nothing to give back, nor a worker. */
+	if (!n)
+		return;
 	q->stats.requests -= n;
 	q->quota += n;
 	while (n--) {
