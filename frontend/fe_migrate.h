@@ -191,7 +191,8 @@ void fe_postcopy_free(struct fe_postcopy *pc);
 
 /*
  * Let the back-end save its state into a buffer, which belongs to the caller (free(3)), or load it
- * from there, and ask whether it worked: -EIO.  -EFBIG: there is no end to it.
+ * from there, and ask whether it worked: -EIO.  -EFBIG: there is no end to it.  A back-end may
+ * close its end of the pipe too early, so whoever loads should have SIGPIPE ignored.
  */
 int fe_state_save(struct fe *fe, void **buf, size_t *len);
 int fe_state_load(struct fe *fe, const void *buf, size_t len);

@@ -194,7 +194,7 @@ struct fe_ring {
 	int err_fd;
 
 	struct fe_slot *slots;		/* [size], private; the chains by their id */
-	uint16_t *free;			/* [size], circle of free ids: descriptors of a split ring */
+	uint16_t *free;			/* [size], circle of free ids; split: descriptors */
 	unsigned int free_at;		/* place in it of the one to be taken next */
 	unsigned int num_free;		/* descriptors, whatever the format */
 	unsigned int outstanding;	/* chains added and not got back */

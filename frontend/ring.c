@@ -332,6 +332,8 @@ int fe_ring_get(struct fe_ring *ring, void **cookie, uint32_t *len)
 
 	if (!fe_ring_ready(ring))
 		return 0;
+	if (ring->batch && ring->ops->counts_chains && !ring->ops->ready(ring))
+		return -EPROTO;
 	if (!ring->batch) {
 		ring->ops->peek(ring, &id, &ring->batch_len);
 		if (!fe_ring_knows(ring, id)) {

@@ -34,6 +34,7 @@ struct fe_chain {
 
 /* A ring format. */
 struct fe_ring_ops {
+	bool counts_chains;		/* an index tells them, also those without used element */
 	/* Sizes of the descriptor, driver and device area; -EINVAL: no such ring size. */
 	int (*layout)(unsigned int size, size_t len[3]);
 	/* The areas are where the ring says. */

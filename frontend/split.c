@@ -166,6 +166,7 @@ static uint32_t split_get_base(const struct fe_ring *ring)
 }
 
 const struct fe_ring_ops fe_split_ops = {
+	.counts_chains = true,
 	.layout = split_layout,
 	.place = split_place,
 	.reset = split_reset,

@@ -22,7 +22,8 @@ uint64_t dev_features_offered(const struct vhost_dev *dev)
 {
 	uint64_t f = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
 		     BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_RING_RESET) |
-		     BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_NOTIFY_ON_EMPTY);
+		     BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_NOTIFY_ON_EMPTY) |
+		     BIT(VU_F_LOG_ALL);
 
 	if (dev->flags & VHOST_DEV_IOMMU)
 		f |= BIT(VIRTIO_F_ACCESS_PLATFORM);
@@ -37,6 +38,9 @@ void dev_reset(struct vhost_dev *dev)
 
 	for (i = 0; i < dev->nqueues; i++)
 		ring_setup_reset(&dev->rings[i]);
+	inflight_drop(dev);
+	log_setup_exit(&dev->log);
+	state_drop(dev);
 	iotlb_memory_changed(dev, NULL);
 	backend_reset(dev);
 	dev->features = 0;
@@ -77,7 +81,7 @@ static void dev_mem_settled(struct mem *mem)
 
 static void dev_mem_lost(struct mem *mem)
 {
-	conn_close(dev_of_mem(mem), "guest memory was truncated");
+	conn_close(dev_of_mem(mem), "shared memory was truncated");
 }
 
 static const struct mem_ops dev_mem_ops = {
@@ -134,6 +138,8 @@ void dev_session_ended(struct vhost_dev *dev)
 	for (i = 0; i < dev->nqueues; i++)
 		ring_setup_exit(&dev->rings[i]);
 	dev->protocol_features = 0;
+	/* The next session has done nothing to the memory of this one. */
+	mem_forget_faults(&dev->mem);
 	dev_reset(dev);
 	if (dev->ops.connection)
 		dev->ops.connection(dev, false);
@@ -239,6 +245,9 @@ int vhost_dev_new_sized(struct vhost_dev **result, const struct vhost_dev_ops *o
 	memcpy(&p, params, MIN(params_size, sizeof(p)));
 	dev->opaque = opaque;
 	dev->conn.fd = dev->backend.fd = dev->endpoint.listen_fd = dev->mem.fault_fd = -1;
+	dev->state.fd = -1;
+	log_setup_init(&dev->log);
+	postcopy_init(&dev->postcopy);
 	if (!dev_params_valid(&dev->ops, &p)) {
 		free(dev);
 		return -EINVAL;

@@ -48,6 +48,8 @@ struct ring_setup {
 	bool have_addr;
 	uint32_t base;			/* where to start from */
 	bool have_base;			/* base is known; if not, the ring is fresh */
+	bool own_base;			/* the ring has been stopped since it is tracked */
+	enum queue_end end;		/* how it stops */
 	int kick_fd, call_fd, err_fd;	/* -1: none */
 	int retired_fds[3];		/* replaced, while the queue may still know them */
 	unsigned int retired;
@@ -61,10 +63,54 @@ struct ring_setup {
 	struct ring_miss miss;		/* with an IOMMU */
 };
 
+/* Memory of the front-end's in which requests in flight are noted. */
+struct inflight_map {
+	uint8_t *addr;			/* NULL: none */
+	size_t len;			/* of the mapping, bytes */
+	size_t stride;			/* from queue to queue, bytes */
+	unsigned int queues;
+	unsigned int size;		/* entries per queue */
+	bool packed;			/* the layout */
+};
+
+/* The log of written pages, as the front-end wants it. */
+struct log_setup {
+	struct dirty_log *log;		/* NULL: none yet */
+	struct dirty_log *retired;	/* replaced, while queues may still use it */
+	int fd;				/* to be signalled after marking; -1: none */
+	int retired_fd;
+	bool on;			/* VHOST_F_LOG_ALL is negotiated */
+	bool stale;			/* rings were stopped, or logging was off, since log came */
+	bool missed;			/* something was written that the next log has to have */
+};
+
+/* The device's state on its way through a pipe. */
+struct state_transfer {
+	struct event *ev;		/* NULL: none is under way */
+	int fd;				/* the pipe; -1: none */
+	uint8_t *buf;
+	size_t len;			/* bytes in buf */
+	size_t cap;			/* load: bytes which buf has room for */
+	size_t done;			/* save: bytes written */
+	bool over;			/* one has ended, and nobody has asked yet how */
+	int result;			/* of that */
+	bool awaited;			/* CHECK_DEVICE_STATE is in work */
+};
+
+/* A migration whose pages come while they are used. */
+struct postcopy {
+	int uffd;			/* the front-end has it, too; -1: none */
+	int nothing_fd;			/* an empty file, in place of what is lost; -1: none */
+	bool listening;			/* memory that comes is memory whose pages are missing */
+	struct mem_map *staged;		/* waits for the front-end's go-ahead; or NULL */
+	bool replaces;			/* staged: without any of the current regions */
+};
+
 /* The connection with the front-end. */
 struct conn {
 	int fd;				/* -1: none */
 	struct event *read_ev, *write_ev;
+	struct event *close_ev;		/* the peer has left while a message is in work */
 	struct msg_stream in;		/* the message in work */
 	struct msg_stream out;		/* its reply */
 	bool busy;			/* the message in work is not answered yet */
@@ -101,9 +147,14 @@ struct vhost_dev {
 	struct ring_setup *rings;		/* nqueues */
 	struct conn conn;
 	struct backend backend;		/* to the front-end's other socket */
-	uint64_t features, protocol_features;	/* acknowledged */
+	uint64_t features;		/* acknowledged, but VHOST_F_LOG_ALL: that is log.on */
+	uint64_t protocol_features;	/* acknowledged */
 	uint8_t status;			/* SET_STATUS */
 	struct mem mem;
+	struct inflight_map inflight;
+	struct log_setup log;
+	struct state_transfer state;
+	struct postcopy postcopy;
 	bool settling;			/* the next step waits for mem.old == 0 */
 	struct iotlb iotlb;		/* with VHOST_DEV_IOMMU */
 	struct iotlb_range stale;	/* invalidated by the message in work */
@@ -234,12 +285,16 @@ int proto_set_vring_call(struct vhost_dev *dev, struct msg *msg);
 int proto_set_vring_err(struct vhost_dev *dev, struct msg *msg);
 int proto_set_vring_enable(struct vhost_dev *dev, struct msg *msg);
 int proto_vring_kick(struct vhost_dev *dev, struct msg *msg);
+/* Take the message's fd, which is to be polled or signalled, without ever blocking. */
+int proto_take_event_fd(struct msg *msg, int *fd);
 
 /* proto_mem.c: guest memory */
 int proto_set_mem_table(struct vhost_dev *dev, struct msg *msg);
 int proto_get_max_mem_slots(struct vhost_dev *dev, struct msg *msg);
 int proto_add_mem_reg(struct vhost_dev *dev, struct msg *msg);
 int proto_rem_mem_reg(struct vhost_dev *dev, struct msg *msg);
+/* Make the map the current one; removes: the answer waits until the old one is not used. */
+int proto_use_map(struct vhost_dev *dev, struct mem_map *map, bool removes);
 
 /* proto_type.c: messages of certain device types */
 int proto_send_rarp(struct vhost_dev *dev, struct msg *msg);
@@ -251,12 +306,19 @@ int proto_get_shared_object(struct vhost_dev *dev, struct msg *msg);
 int proto_get_shmem_config(struct vhost_dev *dev, struct msg *msg);
 
 /* proto_log.c: the log of written pages */
+void log_setup_init(struct log_setup *ls);
+/* No queue uses the log any more: forget it. */
+void log_setup_exit(struct log_setup *ls);
+/* Log, or not, from the next change of the queues on. */
+void log_setup_switch(struct vhost_dev *dev, bool on);
 int proto_set_log_base(struct vhost_dev *dev, struct msg *msg);
 int proto_set_log_fd(struct vhost_dev *dev, struct msg *msg);
 
 /* proto_inflight.c: requests in flight */
 int proto_get_inflight_fd(struct vhost_dev *dev, struct msg *msg);
 int proto_set_inflight_fd(struct vhost_dev *dev, struct msg *msg);
+/* Unmap the memory; no ring runs. */
+void inflight_drop(struct vhost_dev *dev);
 
 /* proto_iotlb.c: translations */
 int proto_iotlb_msg(struct vhost_dev *dev, struct msg *msg);
@@ -284,11 +346,25 @@ void iotlb_flushed(struct vhost_dev *dev);
 void iotlb_memory_changed(struct vhost_dev *dev, const struct mem_map *map);
 
 /* postcopy.c: memory which arrives while it is used */
+void postcopy_init(struct postcopy *pc);
+/* The connection has ended: nobody waits for a page any more. */
+void postcopy_abort(struct vhost_dev *dev);
+/* Whether this process may have a userfaultfd, and survives what can follow from it. */
+bool postcopy_available(void);
+/* While listening, instead of using the change's map: let it wait for the go-ahead. */
+int postcopy_stage(struct vhost_dev *dev, struct mem_change *change);
+/* Where the staged map has this guest address, to be told to the front-end. */
+uint64_t postcopy_address(const struct vhost_dev *dev, uint64_t gpa);
+/* The front-end is ready for the faults of what was staged. */
+int postcopy_go_ahead(struct vhost_dev *dev, const struct msg *msg);
+int proto_postcopy_none(struct vhost_dev *dev, struct msg *msg);
 int proto_postcopy_advise(struct vhost_dev *dev, struct msg *msg);
 int proto_postcopy_listen(struct vhost_dev *dev, struct msg *msg);
 int proto_postcopy_end(struct vhost_dev *dev, struct msg *msg);
 
 /* state.c: the device's own state */
+/* Give up the transfer, if there is one.  Whether a message was in work which waited for it. */
+bool state_drop(struct vhost_dev *dev);
 int proto_set_device_state_fd(struct vhost_dev *dev, struct msg *msg);
 int proto_check_device_state(struct vhost_dev *dev, struct msg *msg);
 
@@ -322,6 +398,8 @@ bool ring_setup_num_fits(const struct vhost_dev *dev, uint32_t num);
 bool ring_setup_base_fits(const struct vhost_dev *dev, uint32_t base);
 bool ring_setup_addr_fits(const struct vhost_dev *dev, const struct vu_vring_addr *addr);
 bool ring_setup_fits(const struct vhost_dev *dev, const struct ring_setup *rs);
+/* Whether the in-flight memory, if there is any for this ring, is such that it can start. */
+bool ring_setup_inflight_fits(const struct vhost_dev *dev, const struct ring_setup *rs);
 /* Whether any ring is started. */
 bool ring_setup_any_started(const struct vhost_dev *dev);
 /*

@@ -79,9 +79,15 @@ void queue_drop_hold(struct vhost_queue *q, struct mem_hold *hold)
 	free(hold);
 }
 
-static struct slot *slot_of(struct vhost_req *req)
+static struct slot *slot_of(const struct vhost_req *req)
 {
 	return container_of(req, struct slot, req);
+}
+
+/* The device writes up to this byte of the request's in part. */
+static void slot_touch(struct slot *s, size_t end)
+{
+	s->touched = MAX(s->touched, end);
 }
 
 /* The slot on top of the stack, whose chain was filled just now, becomes a request. */
@@ -98,6 +104,7 @@ static struct vhost_req *queue_open_slot(struct vhost_queue *q)
 	s->req.in_len = c->in_len;
 	s->hold = q->hold;
 	s->hold->reqs++;
+	s->touched = 0;
 	s->busy = true;
 	q->taken[q->take_seq++ & q->taken_mask] = s;
 	q->outstanding++;
@@ -196,6 +203,7 @@ static void queue_has_work(struct vhost_queue *q)
 	if (!q->armed)
 		return;
 	q->ring.ops->disarm(&q->ring);
+	q->ring_written = true;
 	q->armed = false;
 }
 
@@ -227,6 +235,8 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
 		struct slot *s = q->taken[--q->take_seq & q->taken_mask];
 
 		q->ring.ops->untake(&q->ring, &s->elem);
+		if (unlikely(q->conf.dirty.on))
+			queue_log_request(q, s, 0);
 		queue_end_request(q, s);
 		queue_close_slot(q, s);
 	}
@@ -264,6 +274,8 @@ void vhost_req_push(struct vhost_req *req, size_t len)
 	struct slot *s = slot_of(req);
 
 	s->elem.len = (uint32_t)MIN(len, req->in_len);
+	if (unlikely(q->conf.dirty.on))
+		queue_log_request(q, s, s->elem.len);
 	queue_end_request(q, s);
 	if (unlikely(q->conf.in_order))
 		queue_done_in_order(q);
@@ -272,11 +284,44 @@ void vhost_req_push(struct vhost_req *req, size_t len)
 	worker_touch(&q->round);
 }
 
+/*
+ * With VIRTIO_F_IN_ORDER nothing behind it can be published any more: it stays busy and keeps its
+ * slot, and what is pushed behind it stays in flight as well.
+ */
+void vhost_req_abandon(struct vhost_req *req)
+{
+	struct vhost_queue *q = req->queue;
+	struct slot *s = slot_of(req);
+
+	/* At other times nobody would ever serve it. */
+	assert(q->cancelling && s->busy);
+	if (unlikely(q->conf.dirty.on))
+		queue_log_request(q, s, 0);
+	if (unlikely(q->conf.in_order)) {
+		q->outstanding--;
+	} else {
+		queue_end_request(q, s);
+		queue_close_slot(q, s);
+	}
+	worker_touch(&q->round);
+}
+
+void queue_close_unordered(struct vhost_queue *q)
+{
+	for (; q->conf.in_order && q->order_seq != q->take_seq; q->order_seq++) {
+		struct slot *s = q->taken[q->order_seq & q->taken_mask];
+
+		s->busy = false;
+		queue_close_slot(q, s);
+	}
+}
+
 void queue_publish(struct vhost_queue *q)
 {
 	if (!q->done_cnt)
 		return;
 	q->ring.ops->publish(&q->ring, q->done, q->done_cnt);
+	q->ring_written = true;
 	q->done_cnt = 0;
 	if ((q->conf.call_fd < 0 && !q->conf.inband) || !q->ring.ops->signal_needed(&q->ring)) {
 		q->stats.suppressed++;
@@ -323,6 +368,7 @@ static void queue_arm(struct vhost_queue *q)
 		return;
 	}
 	q->armed = true;
+	q->ring_written = true;
 	if (q->ring.ops->arm(&q->ring))
 		worker_again(&q->round);
 }
@@ -352,6 +398,7 @@ static void queue_round_end(struct round_member *m)
 		queue_finish_stop(q);
 	else if (!worker_polls(q->worker))
 		queue_arm(q);
+	queue_log_round(q);
 }
 
 static bool queue_round_poll(struct round_member *m)
@@ -371,7 +418,10 @@ static bool queue_round_poll(struct round_member *m)
 
 static void queue_round_rest(struct round_member *m)
 {
-	queue_arm(container_of(m, struct vhost_queue, round));
+	struct vhost_queue *q = container_of(m, struct vhost_queue, round);
+
+	queue_arm(q);
+	queue_log_round(q);
 }
 
 const struct round_ops queue_round_ops = {
@@ -392,7 +442,11 @@ size_t vhost_req_read(const struct vhost_req *req, size_t off, void *buf, size_t
 
 size_t vhost_req_write(const struct vhost_req *req, size_t off, const void *buf, size_t n)
 {
-	return iov_write(req->in, req->in_cnt, off, buf, n);
+	size_t done = iov_write(req->in, req->in_cnt, off, buf, n);
+
+	if (done)
+		slot_touch(slot_of(req), off + done);
+	return done;
 }
 
 /* The elements which hold exactly [off, off + n), when no element is cut; else NULL. */
@@ -440,6 +494,8 @@ const struct iovec *vhost_req_slice(struct vhost_req *req, enum vhost_dir dir, s
 	*cnt = 0;
 	if (off > len || n > len - off)
 		return NULL;
+	if (dir == VHOST_IN && n)
+		slot_touch(s, off + n);
 	whole = slice_whole(iov, iov_cnt, off, n, cnt);
 	if (whole)
 		return whole;
@@ -491,9 +547,4 @@ unsigned int vhost_queue_outstanding(const struct vhost_queue *q)
 void vhost_queue_stats(const struct vhost_queue *q, struct vhost_queue_stats *stats)
 {
 	*stats = q->stats;
-}
-
-void vhost_req_abandon(struct vhost_req *req)
-{
-	(void)req;
 }

@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+#include "dirty.h"
 #include "libvhost.h"
 #include "log.h"
 #include "mem.h"
@@ -18,6 +19,13 @@
 #include "worker.h"
 
 struct event;
+
+/* How a queue stops. */
+enum queue_end {
+	QUEUE_DRAIN,			/* what was popped is awaited */
+	QUEUE_FINISH,			/* and what was in flight when the ring started, too */
+	QUEUE_CANCEL,			/* as little as possible is awaited; the rest stays in flight */
+};
 
 /*
  * What a queue shall be.  The fds belong to the control worker, which keeps those
@@ -28,11 +36,13 @@ struct queue_conf {
 	bool enabled;			/* the driver may be served */
 	bool in_order;			/* VIRTIO_F_IN_ORDER is negotiated */
 	bool poll;			/* no kicks will come: look at the ring by yourself */
+	enum queue_end end;		/* not live only */
 	const struct ring_ops *ops;
 	struct ring_conf ring;
 	struct mem_map *map;		/* live only */
 	struct iotlb *iotlb;		/* see struct chain_env */
 	int kick_fd, call_fd, err_fd;	/* -1: none */
+	struct dirty_conf dirty;
 	bool inband;			/* without call_fd or err_fd, tell the control worker */
 	/* Not a state but something to be done once, when this is taken: */
 	bool kick;			/* the driver's notification; report after its round */
@@ -51,6 +61,7 @@ struct queue_change {
 	/* the outcome */
 	int result;			/* negative: not taken; the queue is as before, or not live */
 	uint32_t base;			/* after a stop: where to go on */
+	bool log_missed;		/* pages were written which the next log has to have */
 	bool flushing;			/* QUEUE_FLUSHED follows */
 	/* on the control worker, when the queue has taken it */
 	void (*done)(struct queue_change *change);
@@ -66,9 +77,10 @@ struct mem_hold {
 struct slot {
 	struct vhost_req req;
 	struct ring_elem elem;
-	bool busy;			/* popped and not pushed */
+	bool busy;			/* popped and not pushed; pushed, it may wait for its turn */
 	bool stale;			/* an invalidation waits for it */
 	struct mem_hold *hold;
+	size_t touched;			/* end of what the device wrote through us, bytes */
 	struct iovec *slice;		/* room for vhost_req_slice() */
 	unsigned int slice_cap;		/* elements */
 	struct chain chain;
@@ -120,6 +132,7 @@ struct vhost_queue {
 	unsigned int poll_spins;	/* looks in a row before the next rest */
 	bool broken;			/* until the next start */
 	bool stopping;			/* a change waits for outstanding to become 0 */
+	bool cancelling;		/* stopping by queue_cancel: requests may be abandoned */
 	bool parked;			/* a translation is awaited, see miss */
 	unsigned int misses;		/* of the chain which is to be taken next */
 	unsigned int missed_at;		/* take_seq of the latest of them */
@@ -138,7 +151,11 @@ struct vhost_queue {
 	unsigned int order_seq;		/* in_order: the oldest one not yet in done */
 	struct ring_elem *done;		/* pushed and not published */
 	unsigned int done_cnt;
-	unsigned int outstanding;	/* popped and not pushed */
+	unsigned int outstanding;	/* popped, not pushed and not abandoned */
+	bool ring_written;		/* the ring's memory, and that is not in the log yet */
+	bool log_missed;		/* requests, without a log or with a stale one */
+	bool log_marked;		/* in this round, so that the log's fd is to be signalled */
+	unsigned int log_hit;		/* see mem_find_gpa() */
 	unsigned int quota;		/* requests which may still be taken in this round */
 	struct vhost_queue_stats stats;
 };
@@ -173,6 +190,8 @@ void queue_notify(int fd);
 void queue_break(struct vhost_queue *q, const char *why);
 /* The driver's notification. */
 void queue_kicked(struct vhost_queue *q);
+/* Close the slots which wait for a request that was abandoned, and its own. */
+void queue_close_unordered(struct vhost_queue *q);
 /* Give a hold back when no request needs it and it is not the current one. */
 void queue_drop_hold(struct vhost_queue *q, struct mem_hold *hold);
 
@@ -188,6 +207,19 @@ void queue_unwatch_kick(struct vhost_queue *q);
 void queue_end_kick(struct vhost_queue *q);
 /* The last request of a stopping queue has been published. */
 void queue_finish_stop(struct vhost_queue *q);
+
+/*
+ * queue_log.c: what is written is logged, on the queue's worker
+ */
+
+/* What is written of the request, its first len bytes or more; it is about to go back. */
+void queue_log_request(struct vhost_queue *q, const struct slot *s, size_t len);
+/* The end of a round: the ring's memory, and tell the front-end. */
+void queue_log_round(struct vhost_queue *q);
+/* Use another log, or none, from now on. */
+void queue_log_take(struct vhost_queue *q, const struct dirty_conf *next);
+/* The ring is about to leave its memory. */
+void queue_log_leave(struct vhost_queue *q);
 
 #define queue_log(q, level, fmt, ...) \
 	log_line((q)->params.log_limit, level, (q)->params.name, "queue %u: " fmt, \

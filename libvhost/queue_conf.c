@@ -111,6 +111,7 @@ static int queue_watch_poll(struct vhost_queue *q, bool poll)
 			return -ENOMEM;
 		/* The driver's notifications would go nowhere. */
 		q->ring.ops->disarm(&q->ring);
+		q->ring_written = true;
 		q->armed = false;
 		q->poll_spins = QUEUE_POLL_SPINS;
 	} else if (!poll && q->poll_ev) {
@@ -244,14 +245,30 @@ static void queue_invalidate(struct vhost_queue *q, const struct iotlb_range *st
  * Start
  */
 
+static int queue_start_inflight(struct vhost_queue *q, const struct queue_conf *next)
+{
+	const struct ring_conf *conf = &next->ring;
+	bool packed = next->ops == &packed_ops;
+
+	if (!conf->inflight)
+		return 0;
+	q->ring.inflight = inflight_new(conf->inflight, packed, conf->inflight_size);
+	return q->ring.inflight ? 0 : -ENOMEM;
+}
+
 static void queue_start_ring(struct vhost_queue *q)
 {
 	const char *why;
 
-	q->ring = (struct ring){ .ops = q->conf.ops, .conf = q->conf.ring };
+	q->ring = (struct ring){
+		.ops = q->conf.ops,
+		.conf = q->conf.ring,
+		.inflight = q->ring.inflight,
+	};
 	q->env.direct_max = q->conf.ring.num;
 	q->env.indirect = q->conf.ring.indirect;
 	q->env.packed = q->conf.ops == &packed_ops;
+	q->ring_written = true;
 	q->env.iotlb = q->conf.iotlb;
 	iotlb_forget_recent(&q->env.recent);
 	why = q->ring.ops->start(&q->ring);
@@ -268,12 +285,15 @@ static void queue_end_life(struct vhost_queue *q, const struct queue_conf *next)
 {
 	queue_unwatch_kick(q);
 	queue_watch_poll(q, false);
+	queue_log_leave(q);
 	worker_leave(&q->round);
 	queue_leave_map(q);
 	queue_free_slots(q);
+	inflight_free(q->ring.inflight);
+	q->ring.inflight = NULL;
 	q->conf = *next;
 	q->conf.live = false;
-	q->stopping = q->want_kick = q->armed = q->parked = false;
+	q->stopping = q->cancelling = q->want_kick = q->armed = q->parked = false;
 	q->misses = 0;
 }
 
@@ -283,8 +303,12 @@ static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
 
 	if (ret)
 		return ret;
-	ret = queue_use_map(q, next->map);
+	ret = queue_start_inflight(q, next);
+	if (!ret)
+		ret = queue_use_map(q, next->map);
 	if (ret) {
+		inflight_free(q->ring.inflight);
+		q->ring.inflight = NULL;
 		queue_free_slots(q);
 		return ret;
 	}
@@ -303,6 +327,8 @@ static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
 		queue_end_life(q, next);
 		return ret;
 	}
+	/* What the driver was told before the ring was stopped may have been lost on another fd. */
+	queue_notify(q->conf.call_fd);
 	/* What the driver made available before does not come with a kick. */
 	worker_again(&q->round);
 	return 0;
@@ -320,6 +346,7 @@ static int queue_move(struct vhost_queue *q, const struct queue_conf *next)
 	if (next->map == q->conf.map)
 		return 0;
 	queue_publish(q);
+	queue_log_leave(q);
 	ret = queue_use_map(q, next->map);
 	if (ret)
 		return ret;
@@ -334,8 +361,11 @@ static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
 	bool new_call = next->call_fd != q->conf.call_fd;
 	bool new_err = next->err_fd != q->conf.err_fd;
 	bool was_served = queue_served(q);
-	int ret = queue_move(q, next);
+	int ret;
 
+	/* First, since it cannot fail: afterwards nobody uses what was replaced. */
+	queue_log_take(q, &next->dirty);
+	ret = queue_move(q, next);
 	if (!ret)
 		ret = queue_watch_poll(q, next->poll);
 	if (!ret && next->kick_fd != q->conf.kick_fd) {
@@ -365,18 +395,43 @@ static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
 
 static void queue_report(struct vhost_queue *q, int result);
 
+/*
+ * What was in flight at the start is for the front-end not waiting in the ring but begun, as
+ * long as the ring runs; so a drain begins what is left, also if the ring is disabled now.
+ */
+static void queue_serve_again(struct vhost_queue *q)
+{
+	unsigned int left = q->ring.inflight ? inflight_left(q->ring.inflight) : 0;
+
+	if (!left)
+		return;
+	q->conf.enabled = true;
+	q->quota = left;
+	if (queue_served(q))
+		q->params.ops->kick(q);
+}
+
 static void queue_begin_stop(struct vhost_queue *q)
 {
-	q->stopping = true;
+	enum queue_end end = q->change.next.end;
+	const struct vhost_dev_ops *ops = q->params.ops;
+
 	queue_unwatch_kick(q);
-	if (q->params.ops->queue_stop)
-		q->params.ops->queue_stop(q);
+	if (end == QUEUE_FINISH)
+		queue_serve_again(q);
+	q->stopping = true;
+	q->cancelling = end == QUEUE_CANCEL && ops->queue_cancel && q->ring.inflight;
+	if (q->cancelling)
+		ops->queue_cancel(q);
+	else if (ops->queue_stop)
+		ops->queue_stop(q);
 	worker_touch(&q->round);
 }
 
 void queue_finish_stop(struct vhost_queue *q)
 {
 	q->change.base = q->ring.ops->base(&q->ring);
+	queue_close_unordered(q);
 	queue_end_life(q, &q->change.next);
 	queue_report(q, 0);
 }
@@ -395,6 +450,8 @@ static void queue_reported(struct vhost_work *work)
 static void queue_report(struct vhost_queue *q, int result)
 {
 	q->change.result = result;
+	q->change.log_missed = q->log_missed;
+	q->log_missed = false;
 	if (q->worker == q->control) {
 		q->change.done(&q->change);
 		return;

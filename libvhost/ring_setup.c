@@ -146,10 +146,43 @@ static bool ring_setup_find(struct vhost_dev *dev, struct ring_setup *rs, struct
 	       (uintptr_t)conf->device % a.device_align == 0;
 }
 
+/* The ring's part of the in-flight memory; NULL: it is not tracked. */
+static void *ring_setup_inflight(const struct vhost_dev *dev, const struct ring_setup *rs)
+{
+	const struct inflight_map *m = &dev->inflight;
+	size_t i = (size_t)(rs - dev->rings);
+
+	return m->addr && i < m->queues ? m->addr + i * m->stride : NULL;
+}
+
+bool ring_setup_inflight_fits(const struct vhost_dev *dev, const struct ring_setup *rs)
+{
+	const struct inflight_map *m = &dev->inflight;
+
+	return !ring_setup_inflight(dev, rs) ||
+	       (rs->num <= m->size && m->packed == dev_packed(dev));
+}
+
+static void ring_setup_dirty(const struct vhost_dev *dev, const struct ring_setup *rs,
+			     struct dirty_conf *dirty)
+{
+	*dirty = (struct dirty_conf){
+		.on = dev->log.on,
+		.ring = rs->addr.flags & VU_VRING_ADDR_F_LOG,
+		/* Behind an IOMMU it is no guest address. */
+		.ring_known = !(dev->features & BIT(VIRTIO_F_ACCESS_PLATFORM)),
+		.ring_gpa = rs->addr.log,
+		.log = dev->log.log,
+		.stale = dev->log.stale,
+		.fd = dev->log.fd,
+	};
+}
+
 static void ring_setup_conf(struct vhost_dev *dev, struct ring_setup *rs, struct queue_conf *conf)
 {
 	*conf = (struct queue_conf){
 		.enabled = rs->enabled,
+		.end = rs->end,
 		.in_order = dev->features & BIT(VIRTIO_F_IN_ORDER),
 		.ops = dev_packed(dev) ? &packed_ops : &split_ops,
 		.poll = rs->poll,
@@ -158,6 +191,9 @@ static void ring_setup_conf(struct vhost_dev *dev, struct ring_setup *rs, struct
 			.base = ring_setup_base(dev, rs),
 			.event_idx = dev->features & BIT(VIRTIO_RING_F_EVENT_IDX),
 			.indirect = dev->features & BIT(VIRTIO_RING_F_INDIRECT_DESC),
+			.own_base = rs->own_base,
+			.inflight = ring_setup_inflight(dev, rs),
+			.inflight_size = dev->inflight.size,
 			.notify_on_empty = dev->features & BIT(VIRTIO_F_NOTIFY_ON_EMPTY) &&
 					   !(dev->features & BIT(VIRTIO_F_VERSION_1)),
 		},
@@ -170,6 +206,7 @@ static void ring_setup_conf(struct vhost_dev *dev, struct ring_setup *rs, struct
 		.invalidate = dev->invalidating,
 		.stale = dev->stale,
 	};
+	ring_setup_dirty(dev, rs, &conf->dirty);
 	conf->live = rs->started && ring_setup_find(dev, rs, &conf->ring);
 	conf->map = conf->live ? dev->mem.map : NULL;
 }
@@ -191,10 +228,15 @@ static void ring_setup_changed(struct queue_change *change)
 
 	if (change->result < 0)
 		dev->change_result = change->result;
+	dev->log.missed |= change->log_missed;
 	dev->flushing += change->flushing;
 	rs->kick = false;
-	if (rs->live && !change->next.live)
+	if (rs->live && !change->next.live) {
 		ring_setup_set_base(rs, change->base);
+		rs->own_base = true;
+		/* It may free its log while nothing runs, and not say so before there is another. */
+		dev->log.stale |= !ring_setup_any_started(dev);
+	}
 	/* A queue which could not start is not live; one which could not change is as before. */
 	rs->live = change->next.live && (rs->live || !change->result);
 	ring_setup_close_retired(rs);

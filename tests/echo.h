@@ -51,6 +51,7 @@ struct echo {
 	atomic_bool hold;		/* keep requests */
 	atomic_uint kicks, stops, resets, ups, downs, maps, unmaps;
 	atomic_uint popped, pushed;
+	atomic_uint cancels, cancel_keep;	/* queue_cancel: calls; requests to be awaited */
 	atomic_int refuse_features, refuse_start, refuse_map;	/* errno to refuse with */
 	struct vhost_req *held[ECHO_QUEUES][ECHO_HELD_MAX];	/* on the queue's worker */
 	unsigned int nheld[ECHO_QUEUES];
