@@ -135,6 +135,8 @@ static int blk_create(struct daemon_run *run, struct vhost_dev **dev)
 		.block_size = block_size_of[blk->block_size],
 		.queues = conf->num_queues,
 		.queue_size = conf->queue_size,
+		.flags = daemon_dev_flags(conf),
+		.features_off = daemon_dev_features_off(conf),
 		.workers = conf->threads,
 		.serial = blk->serial,
 		.arg = run,

@@ -463,6 +463,8 @@ static int blk_new_dev(struct virtio_blk *blk, const struct virtio_blk_params *p
 		.config = &config,
 		.config_len = VIRTIO_BLK_CONFIG_LEN,
 		.req_priv = sizeof(struct blk_req),
+		.flags = params->flags,
+		.features_off = params->features_off,
 	};
 
 	virtio_blk_fill_config(&config, params, info);

@@ -35,6 +35,8 @@ struct virtio_blk_params {
 	unsigned int block_size;	/* bytes, 512 or 4096: the driver's logical block */
 	unsigned int queues;		/* number of request queues */
 	unsigned int queue_size;	/* entries a ring may have; 0: default */
+	unsigned int flags;		/* VHOST_DEV_* */
+	uint64_t features_off;		/* of rings and transport, not to be offered */
 	unsigned int workers;		/* queue i is served by worker i % workers; 0: one for all */
 	const char *serial;		/* up to VIRTIO_BLK_ID_BYTES; NULL: none */
 	void *arg;			/* for these, which may be NULL: */

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/virtio_config.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,6 +43,10 @@ static const char *const log_levels[] = {
 	[LEVEL_DEBUG] = "debug", NULL
 };
 
+enum { CHOICE_ON, CHOICE_OFF };
+
+static const char *const on_off[] = { [CHOICE_ON] = "on", [CHOICE_OFF] = "off", NULL };
+
 static const enum vhost_log_level log_level_of[] = {
 	[LEVEL_ERROR] = VHOST_LOG_ERR, [LEVEL_WARNING] = VHOST_LOG_WARN,
 	[LEVEL_INFO] = VHOST_LOG_INFO, [LEVEL_DEBUG] = VHOST_LOG_DEBUG,
@@ -54,6 +59,8 @@ static const struct option_def common_options[] = {
 	  .help = "listen on a Unix socket at PATH" },
 	{ "fd", OPTION_NUMBER, FIELD(fd), .arg = "N", .max = INT32_MAX,
 	  .help = "serve the listening or connected socket which is file descriptor N" },
+	{ "connect", OPTION_TEXT, FIELD(connect), .arg = "PATH",
+	  .help = "connect to the front-end which listens on a Unix socket at PATH" },
 	{ "num-queues", OPTION_NUMBER, FIELD(num_queues), .arg = "N", .min = 1, .max = 256,
 	  .help = "number of request queues, 1 to 256 (default 16)" },
 	{ "queue-size", OPTION_NUMBER, FIELD(queue_size), .arg = "N", .min = 1, .max = 32768,
@@ -62,6 +69,10 @@ static const struct option_def common_options[] = {
 	  .help = "threads which serve the queues (default 0: the main thread does)" },
 	{ "poll-us", OPTION_NUMBER, FIELD(poll_us), .arg = "N", .max = 1000000,
 	  .help = "poll busily for N microseconds before sleeping (default 0)" },
+	{ "packed", OPTION_CHOICE, FIELD(packed), .choices = on_off,
+	  .help = "whether to offer packed virtqueues (default on)" },
+	{ "iommu", OPTION_FLAG, FIELD(iommu),
+	  .help = "offer to work behind an IOMMU which the front-end emulates" },
 	{ "log-level", OPTION_CHOICE, FIELD(log_level), .choices = log_levels,
 	  .help = "what to say on stderr (default info)" },
 	{ "print-capabilities", OPTION_ACTION,
@@ -81,6 +92,16 @@ const struct daemon_conf *daemon_conf(const struct daemon_run *run)
 void *daemon_own(const struct daemon_run *run)
 {
 	return run->own;
+}
+
+unsigned int daemon_dev_flags(const struct daemon_conf *conf)
+{
+	return conf->iommu ? VHOST_DEV_IOMMU : 0;
+}
+
+uint64_t daemon_dev_features_off(const struct daemon_conf *conf)
+{
+	return conf->packed == CHOICE_OFF ? BIT(VIRTIO_F_RING_PACKED) : 0;
 }
 
 /*
@@ -144,12 +165,12 @@ static int daemon_check(struct daemon_run *run)
 {
 	const struct daemon_conf *conf = &run->conf;
 
-	if (conf->socket_path && conf->fd >= 0) {
-		daemon_err("--socket-path, --fd: only one of them can be given");
+	if (!!conf->socket_path + (conf->fd >= 0) + !!conf->connect > 1) {
+		daemon_err("--socket-path, --fd, --connect: only one of them can be given");
 		return -EINVAL;
 	}
-	if (!conf->socket_path && conf->fd < 0) {
-		daemon_err("--socket-path or --fd: one of them is required");
+	if (!conf->socket_path && conf->fd < 0 && !conf->connect) {
+		daemon_err("--socket-path, --fd or --connect: one of them is required");
 		return -EINVAL;
 	}
 	if (conf->threads > conf->num_queues) {
@@ -252,22 +273,33 @@ static void daemon_stop_posted(struct vhost_work *work)
 
 void daemon_connection(struct daemon_run *run, bool up)
 {
-	if (up || run->sock.listening || run->stopping)
+	if (up || run->sock.listening || run->conf.connect || run->stopping)
 		return;
 	/* The device is in the middle of taking leave from this connection. */
 	run->stop_work.fn = daemon_stop_posted;
 	vhost_worker_post(run->control, &run->stop_work);
 }
 
+/* Serve the socket, whose fd is the device's from now on; or call at the front-end's. */
+static int daemon_serve_socket(struct daemon_run *run)
+{
+	int fd = run->sock.fd;
+
+	run->sock.fd = -1;
+	if (run->conf.connect)
+		return vhost_dev_connect(run->dev, run->control, run->conf.connect);
+	if (run->sock.listening)
+		return vhost_dev_listen(run->dev, run->control, fd);
+	return vhost_dev_attach(run->dev, run->control, fd);
+}
+
 static int daemon_attach(struct daemon_run *run)
 {
-	int fd = run->sock.fd, ret;
+	int ret;
 
 	if (run->num_workers)
 		vhost_dev_bind(run->dev, run->workers, run->num_workers);
-	run->sock.fd = -1;	/* from now on the device's */
-	ret = run->sock.listening ? vhost_dev_listen(run->dev, run->control, fd) :
-				    vhost_dev_attach(run->dev, run->control, fd);
+	ret = daemon_serve_socket(run);
 	if (ret)
 		daemon_err("cannot serve the socket: %s", strerror(-ret));
 	return ret;

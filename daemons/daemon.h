@@ -20,10 +20,13 @@
 struct daemon_conf {
 	const char *socket_path;	/* NULL: not given */
 	int fd;				/* -1: not given */
+	const char *connect;		/* NULL: not given */
 	unsigned int num_queues;
 	unsigned int queue_size;	/* entries; 0: not given */
 	unsigned int threads;		/* queue workers; 0: the control worker serves the queues */
 	unsigned int poll_us;
+	bool iommu;
+	unsigned int packed;		/* place in the option's choices: on, off */
 	unsigned int log_level;		/* place in the option's choices */
 };
 
@@ -63,6 +66,10 @@ int daemon_main(const struct daemon *daemon, int argc, char **argv);
 /* The common options of a run, and the device's own state. */
 const struct daemon_conf *daemon_conf(const struct daemon_run *run);
 void *daemon_own(const struct daemon_run *run);
+
+/* What the common options mean for struct vhost_dev_params. */
+unsigned int daemon_dev_flags(const struct daemon_conf *conf);
+uint64_t daemon_dev_features_off(const struct daemon_conf *conf);
 
 /*
  * To be called by the device when a connection comes (up) or ends: a daemon which was given

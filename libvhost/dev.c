@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A device's life: creation, listening, sessions one after the other, the stop. */
+/* A device's life: creation, its control worker, sessions one after the other, the stop. */
 #include <errno.h>
-#include <event2/event.h>
-#include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "internal.h"
 
@@ -87,7 +84,28 @@ static const struct mem_ops dev_mem_ops = {
  * Sessions
  */
 
-static void dev_clear_control(struct vhost_dev *dev)
+int dev_set_control(struct vhost_dev *dev, struct vhost_worker *control)
+{
+	unsigned int i;
+	int ret;
+
+	if (dev->control)
+		return -EBUSY;
+	ret = mem_init(&dev->mem, &dev_mem_ops, control);
+	if (ret)
+		return ret;
+	dev->control = control;
+	for (i = 0; i < dev->nqueues; i++) {
+		struct vhost_queue *q = &dev->queues[i];
+
+		q->control = control;
+		if (!q->worker)
+			q->worker = control;
+	}
+	return 0;
+}
+
+void dev_clear_control(struct vhost_dev *dev)
 {
 	mem_exit(&dev->mem);
 	dev->control = NULL;
@@ -114,109 +132,8 @@ void dev_session_ended(struct vhost_dev *dev)
 		dev->ops.connection(dev, false);
 	if (dev->stopping)
 		vhost_worker_post(dev->control, &dev->stop_work);
-	else if (dev->listen_ev)
-		event_add(dev->listen_ev, NULL);
-}
-
-static void dev_accept(evutil_socket_t listen_fd, short what, void *arg)
-{
-	static const struct timeval later = { 1, 0 };
-	struct vhost_dev *dev = arg;
-	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-
-	(void)what;
-	if (fd >= 0 && !conn_open(dev, fd))
-		return;		/* until it ends, others wait in the backlog */
-	if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)) {
-		event_add(dev->listen_ev, NULL);
-		return;
-	}
-	/* Without descriptors or memory: try again after a while. */
-	dev_log(dev, VHOST_LOG_ERR, "cannot accept a front-end: %m");
-	event_add(dev->retry_ev, &later);
-}
-
-static void dev_retry_accept(evutil_socket_t fd, short what, void *arg)
-{
-	struct vhost_dev *dev = arg;
-
-	(void)fd, (void)what;
-	event_add(dev->listen_ev, NULL);
-}
-
-static int dev_set_control(struct vhost_dev *dev, struct vhost_worker *control)
-{
-	unsigned int i;
-	int ret;
-
-	if (dev->control)
-		return -EBUSY;
-	ret = mem_init(&dev->mem, &dev_mem_ops, control);
-	if (ret)
-		return ret;
-	dev->control = control;
-	for (i = 0; i < dev->nqueues; i++) {
-		struct vhost_queue *q = &dev->queues[i];
-
-		q->control = control;
-		if (!q->worker)
-			q->worker = control;
-	}
-	return 0;
-}
-
-static int dev_watch_listen(struct vhost_dev *dev, int fd)
-{
-	struct event_base *base = vhost_worker_base(dev->control);
-	int flags = fcntl(fd, F_GETFL);
-
-	/* A front-end which gave up between poll and accept must not block us. */
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK))
-		return -errno;
-	dev->listen_ev = event_new(base, fd, EV_READ, dev_accept, dev);
-	dev->retry_ev = event_new(base, -1, 0, dev_retry_accept, dev);
-	return dev->listen_ev && dev->retry_ev && !event_add(dev->listen_ev, NULL) ? 0 : -ENOMEM;
-}
-
-static void dev_unwatch_listen(struct vhost_dev *dev)
-{
-	if (dev->listen_ev)
-		event_free(dev->listen_ev);
-	if (dev->retry_ev)
-		event_free(dev->retry_ev);
-	dev->listen_ev = dev->retry_ev = NULL;
-	close_fd(&dev->listen_fd);
-}
-
-int vhost_dev_listen(struct vhost_dev *dev, struct vhost_worker *control, int fd)
-{
-	int ret = dev_set_control(dev, control);
-
-	if (ret) {
-		close_fd(&fd);
-		return ret;
-	}
-	dev->listen_fd = fd;
-	ret = dev_watch_listen(dev, fd);
-	if (ret) {
-		dev_unwatch_listen(dev);
-		dev_clear_control(dev);
-	}
-	return ret;
-}
-
-int vhost_dev_attach(struct vhost_dev *dev, struct vhost_worker *control, int fd)
-{
-	int ret = dev_set_control(dev, control);
-
-	if (ret) {
-		close_fd(&fd);
-		return ret;
-	}
-	ret = conn_open(dev, fd);
-	if (ret)
-		dev_clear_control(dev);
-	return ret;
+	else
+		endpoint_next(dev);
 }
 
 void vhost_dev_stop(struct vhost_dev *dev, void (*done)(struct vhost_dev *dev, void *arg),
@@ -232,7 +149,7 @@ void vhost_dev_stop(struct vhost_dev *dev, void (*done)(struct vhost_dev *dev, v
 	dev->stop_done = done;
 	dev->stop_arg = arg;
 	dev->stop_work.fn = dev_stopped;
-	dev_unwatch_listen(dev);
+	endpoint_close(dev);
 	if (dev->conn.fd >= 0)
 		conn_close(dev, NULL);
 	else if (!dev->conn.closing)
@@ -312,7 +229,7 @@ int vhost_dev_new_sized(struct vhost_dev **result, const struct vhost_dev_ops *o
 	memcpy(&dev->ops, ops, MIN(ops_size, sizeof(dev->ops)));
 	memcpy(&p, params, MIN(params_size, sizeof(p)));
 	dev->opaque = opaque;
-	dev->conn.fd = dev->backend_fd = dev->listen_fd = dev->mem.fault_fd = -1;
+	dev->conn.fd = dev->backend_fd = dev->endpoint.listen_fd = dev->mem.fault_fd = -1;
 	if (!dev_params_valid(&dev->ops, &p)) {
 		free(dev);
 		return -EINVAL;
@@ -384,10 +301,4 @@ uint64_t vhost_dev_features(const struct vhost_dev *dev)
 void vhost_dev_stats(const struct vhost_dev *dev, struct vhost_dev_stats *stats)
 {
 	*stats = dev->stats;
-}
-
-int vhost_dev_connect(struct vhost_dev *dev, struct vhost_worker *control, const char *path)
-{
-	(void)dev, (void)control, (void)path;
-	return -ENOSYS;
 }

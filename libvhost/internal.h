@@ -26,6 +26,7 @@ struct ring_setup {
 	int kick_fd, call_fd, err_fd;	/* -1: none */
 	int retired_fds[3];		/* replaced, while the queue may still know them */
 	unsigned int retired;
+	bool poll;			/* SET_VRING_KICK brought no fd */
 	bool started;			/* SET_VRING_KICK came, GET_VRING_BASE did not */
 	bool enabled;			/* SET_VRING_ENABLE */
 	bool live;			/* the queue was told that it may touch the ring */
@@ -40,6 +41,16 @@ struct conn {
 	bool busy;			/* the message in work is not answered yet */
 	bool replying;			/* its reply waits until the socket takes it */
 	bool closing;			/* it has ended, but not all that it has caused */
+};
+
+/* Where front-ends come from; none of it after vhost_dev_attach(). */
+struct endpoint {
+	int listen_fd;			/* -1: none */
+	struct event *listen_ev;
+	struct event *retry_ev;		/* a timer: accept or connect once more */
+	char *path;			/* connect to it; NULL: listen */
+	unsigned int wait_ms;		/* before the next connect */
+	uint64_t messages;		/* stats.messages at the latest connect */
 };
 
 struct vhost_dev {
@@ -72,9 +83,7 @@ struct vhost_dev {
 	void (*change_then)(struct vhost_dev *dev, int result);
 
 	/* life */
-	int listen_fd;			/* -1: none */
-	struct event *listen_ev;
-	struct event *retry_ev;		/* a timer, after an accept which failed */
+	struct endpoint endpoint;
 	bool stopping;
 	void (*stop_done)(struct vhost_dev *dev, void *arg);
 	void *stop_arg;
@@ -98,8 +107,20 @@ uint64_t dev_features_offered(const struct vhost_dev *dev);
 /* The driver starts anew: no feature, no status, rings as at the start of a session. */
 void dev_reset(struct vhost_dev *dev);
 
+/* The device begins, or ends, to have a control worker.  -EBUSY: it has one. */
+int dev_set_control(struct vhost_dev *dev, struct vhost_worker *control);
+void dev_clear_control(struct vhost_dev *dev);
+
 /* The connection has ended and nothing of it is in use any more. */
 void dev_session_ended(struct vhost_dev *dev);
+
+/*
+ * endpoint.c: how front-ends come
+ */
+
+/* The session is over: look for the next front-end. */
+void endpoint_next(struct vhost_dev *dev);
+void endpoint_close(struct vhost_dev *dev);
 
 /*
  * conn.c: the connection

@@ -131,9 +131,8 @@ int proto_set_vring_kick(struct vhost_dev *dev, struct msg *msg)
 	ret = vring_take_fd(msg, &fd);
 	if (ret)
 		return ret;
-	if (fd < 0)
-		return -EOPNOTSUPP;	/* rings without kicks would have to be polled */
 	ring_setup_set_fd(rs, &rs->kick_fd, fd);
+	rs->poll = fd < 0 && !dev_has_protocol(dev, VU_PROTOCOL_F_INBAND_NOTIFICATIONS);
 	rs->started = true;
 	ring_setup_apply(dev, index, 1, vring_kicked);
 	return PROTO_PENDING;

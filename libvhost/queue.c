@@ -146,6 +146,16 @@ static void queue_came_short(struct vhost_queue *q)
 		q->want_kick = true;
 }
 
+/* The device is busy: it looks at the ring without being told. */
+static void queue_has_work(struct vhost_queue *q)
+{
+	q->poll_spins = QUEUE_POLL_SPINS;
+	if (!q->armed)
+		return;
+	q->ring.ops->disarm(&q->ring);
+	q->armed = false;
+}
+
 unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, unsigned int max)
 {
 	unsigned int ready, n = 0;
@@ -157,10 +167,8 @@ unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, uns
 		n++;
 	q->quota -= n;
 	q->stats.requests += n;
-	if (n && q->armed) {
-		q->ring.ops->disarm(&q->ring);
-		q->armed = false;
-	}
+	if (n)
+		queue_has_work(q);
 	if (n < max)
 		queue_came_short(q);
 	worker_touch(&q->round);
@@ -241,6 +249,10 @@ static void queue_arm(struct vhost_queue *q)
 {
 	if (q->armed || !q->want_kick || !queue_served(q))
 		return;
+	if (q->conf.poll) {
+		queue_poll_later(q);
+		return;
+	}
 	q->armed = true;
 	if (q->ring.ops->arm(&q->ring))
 		worker_again(&q->round);

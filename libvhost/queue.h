@@ -24,6 +24,7 @@ struct event;
 struct queue_conf {
 	bool live;			/* the ring may be touched */
 	bool enabled;			/* the driver may be served */
+	bool poll;			/* no kicks will come: look at the ring by yourself */
 	const struct ring_ops *ops;
 	struct ring_conf ring;
 	struct mem_map *map;		/* live only */
@@ -87,6 +88,8 @@ struct vhost_queue {
 	struct mem_hold *hold;		/* of conf.map; NULL when not live */
 	struct event *kick_ev;
 	bool kick_fifo;			/* kick_fd is a pipe, which must be emptied */
+	struct event *poll_ev;		/* conf.poll only: the next look */
+	unsigned int poll_spins;	/* looks in a row before the next rest */
 	bool broken;			/* until the next start */
 	bool stopping;			/* a change waits for outstanding to become 0 */
 	bool want_kick;			/* a pop ended short: the device waits for more */
@@ -115,6 +118,9 @@ void queue_change(struct vhost_queue *q, void (*done)(struct queue_change *chang
  * stops a queue.  All on the queue's worker.
  */
 
+/* Looks at a ring without kicks, in consecutive rounds, before resting for a while. */
+#define QUEUE_POLL_SPINS 1000
+
 /* Requests of one queue in one round, so that others get their turn. */
 #define QUEUE_QUOTA 256
 
@@ -132,6 +138,8 @@ void queue_kicked(struct vhost_queue *q);
 /* Give a hold back when no request needs it and it is not the current one. */
 void queue_drop_hold(struct vhost_queue *q, struct mem_hold *hold);
 
+/* The ring is empty, and nobody will tell when that changes: look again, soon. */
+void queue_poll_later(struct vhost_queue *q);
 void queue_unwatch_kick(struct vhost_queue *q);
 /* The last request of a stopping queue has been published. */
 void queue_finish_stop(struct vhost_queue *q);

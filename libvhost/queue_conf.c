@@ -79,6 +79,48 @@ static int queue_watch_kick(struct vhost_queue *q, int fd)
 }
 
 /*
+ * Rings without kicks.  The front-end wants them polled; that need not burn a core: after some
+ * looks in a row the queue rests for a while between two of them.
+ */
+
+static void queue_poll_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct vhost_queue *q = arg;
+
+	(void)fd, (void)what;
+	worker_again(&q->round);
+}
+
+void queue_poll_later(struct vhost_queue *q)
+{
+	static const struct timeval rest = { 0, 1000 };
+
+	if (q->poll_spins) {
+		q->poll_spins--;
+		worker_again(&q->round);
+	} else {
+		event_add(q->poll_ev, &rest);
+	}
+}
+
+static int queue_watch_poll(struct vhost_queue *q, bool poll)
+{
+	if (poll && !q->poll_ev) {
+		q->poll_ev = event_new(vhost_worker_base(q->worker), -1, 0, queue_poll_event, q);
+		if (!q->poll_ev)
+			return -ENOMEM;
+		/* The driver's notifications would go nowhere. */
+		q->ring.ops->disarm(&q->ring);
+		q->armed = false;
+		q->poll_spins = QUEUE_POLL_SPINS;
+	} else if (!poll && q->poll_ev) {
+		event_free(q->poll_ev);
+		q->poll_ev = NULL;
+	}
+	return 0;
+}
+
+/*
  * Memory for requests
  */
 
@@ -196,6 +238,7 @@ static int queue_call_start(struct vhost_queue *q)
 static void queue_end_life(struct vhost_queue *q, const struct queue_conf *next)
 {
 	queue_unwatch_kick(q);
+	queue_watch_poll(q, false);
 	worker_leave(&q->round);
 	queue_leave_map(q);
 	queue_free_slots(q);
@@ -221,6 +264,8 @@ static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
 	worker_join(q->worker, &q->round);
 	queue_start_ring(q);
 	ret = queue_watch_kick(q, next->kick_fd);
+	if (!ret)
+		ret = queue_watch_poll(q, next->poll);
 	if (!ret)
 		ret = queue_call_start(q);
 	if (ret) {
@@ -260,6 +305,8 @@ static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
 	bool was_served = queue_served(q);
 	int ret = queue_move(q, next);
 
+	if (!ret)
+		ret = queue_watch_poll(q, next->poll);
 	if (!ret && next->kick_fd != q->conf.kick_fd) {
 		ret = queue_watch_kick(q, next->kick_fd);
 		was_served = false;

@@ -82,6 +82,7 @@ static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup
 {
 	*conf = (struct queue_conf){
 		.enabled = rs->enabled,
+		.poll = rs->poll,
 		.ops = &split_ops,
 		.ring = {
 			.num = rs->num,

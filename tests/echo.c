@@ -221,6 +221,13 @@ void echo_start_listen(struct echo *e, unsigned int nworkers, const char *path)
 	ck_assert_int_eq(fe_connect(&e->fe, path), 0);
 }
 
+void echo_start_connect(struct echo *e, unsigned int nworkers, const char *path)
+{
+	echo_create(e, nworkers, 0, echo_kick);
+	ck_assert_int_eq(vhost_dev_connect(e->dev, e->control, path), 0);
+	echo_run(e);
+}
+
 static void echo_stopped(struct vhost_dev *dev, void *arg)
 {
 	(void)dev;

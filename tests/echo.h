@@ -47,6 +47,9 @@ void echo_stop(struct echo *e);
 /* The same connection's device, served on a listening socket at path instead. */
 void echo_start_listen(struct echo *e, unsigned int nworkers, const char *path);
 
+/* The same device calls at path, where the caller listens; e->fe is the caller's to attach. */
+void echo_start_connect(struct echo *e, unsigned int nworkers, const char *path);
+
 /* Everything negotiated, rings [0, n) of size up and running in one memory region. */
 struct echo_rings {
 	struct fe_mem mem;

@@ -26,7 +26,8 @@ echo_LDADD = tests/libecho.la frontend/libfrontend.la libvhost/libcore.la $(CHEC
 library_tests = \
 	tests/unit/test_iov tests/unit/test_worker \
 	tests/proto/test_messages tests/proto/test_session tests/proto/test_memory \
-	tests/proto/test_hostile tests/proto/test_requests
+	tests/proto/test_hostile tests/proto/test_requests \
+	tests/proto/test_endpoint tests/proto/test_poll
 check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)
 
@@ -51,6 +52,12 @@ tests_proto_test_hostile_LDADD = $(echo_LDADD)
 tests_proto_test_requests_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_requests_CFLAGS = $(check_CFLAGS)
 tests_proto_test_requests_LDADD = $(echo_LDADD)
+tests_proto_test_endpoint_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_endpoint_CFLAGS = $(check_CFLAGS)
+tests_proto_test_endpoint_LDADD = $(echo_LDADD)
+tests_proto_test_poll_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_poll_CFLAGS = $(check_CFLAGS)
+tests_proto_test_poll_LDADD = $(echo_LDADD)
 
 # The allocator is the sanitizers' own business.
 if !HAVE_SANITIZER

@@ -111,17 +111,19 @@ manual_is_clean()
 }
 
 equal "help and the manual have the same options" "$(help_options)" "$(manual_options)"
-equal "these are all that there should be" 18 "$(help_options | uniq | wc -l)"
+equal "these are all that there should be" 21 "$(help_options | uniq | wc -l)"
 if command -v mandoc >/dev/null; then
 	check "the manual is clean" manual_is_clean
 fi
 
 # --- Wrong command lines ---
 
-usage "--socket-path or --fd"
-usage "--socket-path or --fd" --blk-file=disk
+usage "--socket-path, --fd or --connect"
+usage "--socket-path, --fd or --connect" --blk-file=disk
 usage "--blk-file: it is required" --socket-path=s
-usage "--socket-path, --fd" --socket-path=s --fd=7 --blk-file=disk
+usage "--socket-path, --fd, --connect" --socket-path=s --fd=7 --blk-file=disk
+usage "--socket-path, --fd, --connect" --socket-path=s --connect=s --blk-file=disk
+usage "--packed=maybe" --socket-path=s --blk-file=disk --packed=maybe
 usage "--foo: unknown option" --foo
 usage "--foo: unknown option" --foo=bar
 usage "--blk: unknown option" --blk=disk
@@ -258,6 +260,15 @@ kill "${pids[given]}"
 check "a listening fd: SIGTERM ends the daemon" end_process given
 [ -S "$tmp/given.sock" ]
 row $? "a listening fd: the socket is left to who made it"
+
+# --- A front-end which listens ---
+
+"$daemon" --connect="$tmp/theirs.sock" --blk-file=disk >"$tmp/connect.log" 2>&1 &
+pids[connect]=$!
+check "it calls at the front-end's socket, again and again" "$give_fd" answer "$tmp/theirs.sock" 3
+check "it goes on calling" "$give_fd" answer "$tmp/theirs.sock" 1
+kill "${pids[connect]}"
+check "SIGTERM ends it while it calls" end_process connect
 
 # --- The end ---
 

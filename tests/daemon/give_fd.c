@@ -9,6 +9,7 @@
  *   give_fd connected COMMAND...	... with a connected one; speak with the command, close
  *					the other end, and end as the command does
  *   give_fd talk PATH COUNT		connect so many times, and speak each time
+ *   give_fd answer PATH COUNT		listen, and speak with so many callers
  *   give_fd stay PATH			connect, speak, and wait for the other end to close
  *   give_fd shrink PATH		connect, start a ring, truncate its memory, kick, and
  *					wait for the other end to close
@@ -20,6 +21,7 @@
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +128,30 @@ static int talk(const char *path, int count)
 	return 0;
 }
 
+/* Listen, and serve as front-end of whoever calls, count times. */
+static int answer(const char *path, int count)
+{
+	int listening = make_listening(path);
+	struct fe fe;
+
+	while (count--) {
+		struct pollfd p = { .fd = listening, .events = POLLIN };
+		int fd;
+
+		if (poll(&p, 1, FE_TIMEOUT_MS) != 1)
+			die(path, ETIMEDOUT);
+		fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0)
+			die("accept", errno);
+		fe_attach(&fe, fd);
+		speak(&fe);
+		fe_close(&fe);
+	}
+	close(listening);
+	unlink(path);
+	return 0;
+}
+
 static int stay(const char *path)
 {
 	struct fe fe;
@@ -171,6 +197,8 @@ int main(int argc, char **argv)
 
 	if (!strcmp(mode, "talk") && argc == 4)
 		return talk(argv[2], atoi(argv[3]));
+	if (!strcmp(mode, "answer") && argc == 4)
+		return answer(argv[2], atoi(argv[3]));
 	if (!strcmp(mode, "stay"))
 		return stay(argv[2]);
 	if (!strcmp(mode, "shrink"))

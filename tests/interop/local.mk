@@ -7,6 +7,7 @@ interop_tests = \
 	tests/interop/qemu-blk.sh \
 	tests/interop/uml-discard.sh \
 	tests/interop/qemu-reconnect.sh \
+	tests/interop/dpdk-net.sh \
 	tests/interop/uml-config.sh \
 	tests/interop/uml-error.sh \
 	tests/interop/uml-blk.sh \
@@ -28,3 +29,7 @@ EXTRA_DIST += $(interop_tests) \
 check_PROGRAMS += tests/interop/load
 tests_interop_load_CFLAGS = -std=gnu11 $(WARN) -pthread
 tests_interop_load_LDFLAGS = -pthread
+
+# A device for DPDK's driver.
+check_PROGRAMS += tests/interop/net_echo
+tests_interop_net_echo_LDADD = libvhost/libcore.la
