@@ -49,7 +49,7 @@ end_load "boot $boots: load"
 END
 	hear "$name" FEW
 	load_goes_on "$name" "one request in each queue"
-	check "$name: stop and continue" stop_and_continue "$name" 25
+	check "$name: stop and continue" stop_and_continue "$name" 15
 	load_goes_on "$name" "after that"
 	say "$name" next
 	hear "$name" "BOOT 0"
