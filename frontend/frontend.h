@@ -12,7 +12,9 @@
  *   struct fe_ring   the driver's side of one virtqueue in that memory
  *   struct fe        the front-end's side of a connection
  *
- * Each works without those below it in this list.  fe_blk.h adds virtio-blk.
+ * Each works without those below it in this list.  fe_blk.h adds virtio-blk, fe_backend.h the
+ * requests of the back-end, fe_migrate.h and fe_iommu.h what their names say, fe_chaos.h a guest
+ * which writes where it should not.
  *
  * All int functions return 0 (or a count) or a negative errno.  Nothing here blocks
  * for ever: whatever waits for the back-end has a deadline and then returns
@@ -22,6 +24,7 @@
 #ifndef FRONTEND_H
 #define FRONTEND_H
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -115,9 +118,11 @@ struct fe_slot;				/* ring.h */
 struct fe_ring_params {
 	unsigned int index;		/* number of the virtqueue */
 	unsigned int size;		/* entries; split: a power of two */
-	uint64_t features;		/* as negotiated; EVENT_IDX and INDIRECT_DESC matter here */
+	uint64_t features;		/* as negotiated; RING_PACKED, IN_ORDER, EVENT_IDX and
+					 * INDIRECT_DESC matter here */
 	unsigned int indirect;		/* longest indirect table; 0: use none */
-	uint32_t base;			/* where the ring begins, as in SET_VRING_BASE */
+	uint32_t base;			/* where the ring begins, as in SET_VRING_BASE; 0: at its
+					 * beginning, which is FE_PACKED_BASE in a packed ring */
 	unsigned int flags;		/* FE_RING_* */
 };
 
@@ -141,6 +146,28 @@ struct fe_split {
 	uint16_t used_idx;		/* next entry of used to look at */
 };
 
+/* SET_VRING_BASE of a packed ring which has not been used: both wrap counters are 1. */
+#define FE_PACKED_BASE	0x80008000u
+
+/* A place in a packed ring. */
+struct fe_packed_pos {
+	uint16_t slot;
+	bool wrap;			/* the wrap counter */
+};
+
+/* The same for a packed ring. */
+struct fe_packed {
+	struct vring_packed_desc *desc;	/* guest memory */
+	struct vring_packed_desc_event *driver;	/* guest memory, what the driver wants */
+	struct vring_packed_desc_event *device;	/* guest memory, what the device wants */
+	struct fe_packed_pos avail;	/* the next place for a chain */
+	struct fe_packed_pos used;	/* where the device writes next */
+	struct fe_packed_pos held;	/* the first which is not published, if any */
+	uint16_t held_flags;		/* its flags: the device waits for them */
+	unsigned int pending;		/* descriptors added and not yet published */
+	unsigned int unseen;		/* published since the last decision whether to kick */
+};
+
 /* The driver's side of a virtqueue. */
 struct fe_ring {
 	const struct fe_ring_ops *ops;	/* the format */
@@ -155,16 +182,23 @@ struct fe_ring {
 	void *desc_area;
 	void *driver_area;
 	void *device_area;
-	struct fe_split split;
+	struct fe_split split;		/* one of the two is in use */
+	struct fe_packed packed;
 
 	int kick_fd;			/* eventfds, owned; -1 is told as "no fd" */
 	int call_fd;
 	int err_fd;
 
 	struct fe_slot *slots;		/* [size], private; the chains by their id */
-	uint16_t *free;			/* [size], stack of free ids: descriptors of a split ring */
-	unsigned int num_free;
+	uint16_t *free;			/* [size], circle of free ids: descriptors of a split ring */
+	unsigned int free_at;		/* place in it of the one to be taken next */
+	unsigned int num_free;		/* descriptors, whatever the format */
 	unsigned int outstanding;	/* chains added and not got back */
+	uint16_t oldest;		/* of these, by id; valid with IN_ORDER only */
+	uint16_t newest;
+	bool batch;			/* chains up to batch_id have been used, by IN_ORDER */
+	uint16_t batch_id;		/* what the device has written last */
+	uint32_t batch_len;
 	struct vring_desc *tables;	/* guest memory, [size][table_len], indirect tables by id */
 	unsigned int table_len;
 	struct fe_ring_stats stats;
@@ -178,8 +212,8 @@ int fe_ring_init(struct fe_ring *ring, struct fe_mem *mem, const struct fe_ring_
 void fe_ring_free(struct fe_ring *ring);
 
 /*
- * Forget all requests and begin again at base with zeroed ring memory, as a driver does
- * after a reset of the device.
+ * Forget all requests and begin again at base with ring memory as it is when nothing is in it, as
+ * a driver does after a reset of the device.  base is as in struct fe_ring_params.
  */
 void fe_ring_reset(struct fe_ring *ring, uint32_t base);
 
@@ -187,7 +221,8 @@ void fe_ring_reset(struct fe_ring *ring, uint32_t base);
  * Add one chain: first what the device reads, then what it writes, as iovecs in guest memory, each
  * within one region.  A chain of 2 to ring->indirect elements becomes an indirect table, others
  * direct descriptors.  cookie, not NULL, comes back from fe_ring_get().  The device does not see
- * the chain before fe_ring_publish().  Returns the chain's id, in a split ring the head's number.
+ * the chain before fe_ring_publish().  Returns the chain's id, in a split ring the head's number;
+ * packed descriptors carry it as buffer id.
  * -ENOSPC: no descriptors left; -EFAULT: not guest memory.
  */
 int fe_ring_add(struct fe_ring *ring, const struct iovec *out, unsigned int nout,
@@ -209,7 +244,9 @@ void fe_ring_submit(struct fe_ring *ring);
 /*
  * The next chain which the device has used: its cookie and how many bytes the device says it has
  * written.  Returns 1, or 0 when there is none; -EPROTO: the device gave back what it does not
- * have, or says that it wrote more than there was room for.
+ * have, or says that it wrote more than there was room for.  With VIRTIO_F_IN_ORDER the device may
+ * report a batch of chains by its last one only; then all others come back too, in order, as
+ * written in full.
  */
 int fe_ring_get(struct fe_ring *ring, void **cookie, uint32_t *len);
 
@@ -238,7 +275,7 @@ int fe_ring_wait_err(struct fe_ring *ring, int timeout_ms);
 
 /*
  * Where the device should begin if it were to start now, as in SET_VRING_BASE: behind the chains
- * which it has used.
+ * which it has used.  A packed ring says the same for both of its places.
  */
 uint32_t fe_ring_get_base(const struct fe_ring *ring);
 
@@ -280,6 +317,35 @@ uint16_t fe_split_used_idx(const struct fe_ring *ring);
 uint16_t fe_split_used_flags(const struct fe_ring *ring);
 uint16_t fe_split_avail_event(const struct fe_ring *ring);
 
+/* The same for packed rings; next is where this goes. */
+struct fe_raw_packed {
+	uint64_t addr;			/* a guest address, or none */
+	uint32_t len;
+	uint16_t id;
+	uint16_t flags;			/* VRING_DESC_F_*, and in fe_packed_set_desc() all others */
+};
+
+/*
+ * Write these n descriptors, at most ring->size, at the driver's next places, available as soon
+ * as they are published.  Only the id of the last one, by which the chain should come back, is
+ * taken, together with n - 1 others which are free; with cookie NULL none is, and the driver
+ * expects nothing back.  Returns the id.  -EBUSY: it is not free, or not so many are.
+ */
+int fe_packed_add_raw(struct fe_ring *ring, const struct fe_raw_packed *descs, unsigned int n,
+		      void *cookie);
+
+/* Any place of the ring with any flags, AVAIL and USED among them; and what is there now. */
+void fe_packed_set_desc(struct fe_ring *ring, uint16_t slot, const struct fe_raw_packed *desc);
+struct fe_raw_packed fe_packed_get_desc(const struct fe_ring *ring, uint16_t slot);
+
+/* AVAIL and USED as they make a descriptor available which is at the driver's next place. */
+uint16_t fe_packed_avail_flags(const struct fe_ring *ring);
+
+/* The event areas: flags are VRING_PACKED_EVENT_FLAG_*, off_wrap a place with its wrap counter. */
+void fe_packed_set_driver_event(struct fe_ring *ring, uint16_t off_wrap, uint16_t flags);
+void fe_packed_set_device_event(struct fe_ring *ring, uint16_t off_wrap, uint16_t flags);
+void fe_packed_device_event(const struct fe_ring *ring, uint16_t *off_wrap, uint16_t *flags);
+
 /*
  * Connections
  */
@@ -296,6 +362,11 @@ struct fe_msg {
 		struct vu_config config;
 		struct vu_memory memory;
 		struct vu_mem_reg mem_reg;
+		struct vu_inflight inflight;
+		struct vu_iotlb iotlb;
+		struct vu_vring_area area;
+		struct vu_shared shared;
+		struct vu_mmap mmap;
 	} u;
 	int fds[FE_FDS_MAX];
 	unsigned int nfds;
@@ -397,6 +468,15 @@ int fe_set_vring_base(struct fe *fe, unsigned int index, uint32_t base);
 int fe_get_vring_base(struct fe *fe, unsigned int index, uint32_t *base);
 int fe_set_vring_enable(struct fe *fe, unsigned int index, bool enable);
 
+/* The same without waiting for requests, which stay in the in-flight region. */
+int fe_get_vring_base_skip_drain(struct fe *fe, unsigned int index, uint32_t *base);
+
+/* The byte order of a legacy driver's ring. */
+int fe_set_vring_endian(struct fe *fe, unsigned int index, bool big);
+
+/* A kick as a message; with an ack the ring has been looked at when this returns. */
+int fe_vring_kick(struct fe *fe, unsigned int index);
+
 /* fd < 0 is sent as "no fd". */
 int fe_set_vring_kick(struct fe *fe, unsigned int index, int fd);
 int fe_set_vring_call(struct fe *fe, unsigned int index, int fd);
@@ -406,12 +486,32 @@ int fe_set_vring_err(struct fe *fe, unsigned int index, int fd);
 int fe_get_config(struct fe *fe, uint32_t off, void *buf, uint32_t len);
 int fe_set_config(struct fe *fe, uint32_t off, const void *buf, uint32_t len, uint32_t flags);
 
+/* virtio-net's */
+int fe_send_rarp(struct fe *fe, const uint8_t mac[6]);
+int fe_net_set_mtu(struct fe *fe, uint64_t mtu);
+
+/*
+ * virtio-crypto's.  params are the whole payload, VU_CRYPTO_SIZE_MIN to _MAX bytes, whose last 8
+ * are the id's place.
+ */
+int fe_create_crypto_session(struct fe *fe, const void *params, uint32_t size, int64_t *id);
+int fe_close_crypto_session(struct fe *fe, int64_t id);
+
+/* virtio-gpu's socket for its own protocol */
+int fe_gpu_set_socket(struct fe *fe, int fd);
+
+/* The fd of an object, which belongs to the caller.  -EIO: the back-end does not have it. */
+int fe_get_shared_object(struct fe *fe, const uint8_t uuid[VU_UUID_SIZE], int *fd);
+
+/* Shared memory regions; -EPROTO also if their number is not that of the sizes. */
+int fe_get_shmem_config(struct fe *fe, struct vu_shmem_config *config);
+
 /* Make the back-end channel and give the back-end its end; an older one is closed. */
 int fe_set_backend_req_fd(struct fe *fe);
 
 /* The next message on the back-end channel, checked for version and flags; as fe_recv_raw(). */
 int fe_backend_recv(struct fe *fe, struct fe_msg *msg);
-/* Answer it, if it asks for an answer. */
+/* Answer it, if it asks for an answer or always has one. */
 int fe_backend_reply(struct fe *fe, const struct fe_msg *msg, uint64_t value);
 
 /*

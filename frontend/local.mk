@@ -3,14 +3,24 @@
 noinst_LTLIBRARIES += frontend/libfrontend.la
 
 frontend_libfrontend_la_SOURCES = \
+	frontend/backend.c \
 	frontend/blk.c \
 	frontend/conn.c \
 	frontend/conn.h \
 	frontend/deadline.h \
+	frontend/fe_backend.h \
 	frontend/fe_blk.h \
+	frontend/fe_iommu.h \
+	frontend/fe_migrate.h \
 	frontend/frontend.h \
+	frontend/iommu.c \
 	frontend/mem.c \
 	frontend/msg.c \
+	frontend/msg.h \
+	frontend/msg_dev.c \
+	frontend/msg_mem.c \
+	frontend/msg_migrate.c \
+	frontend/packed.c \
 	frontend/ring.c \
 	frontend/ring.h \
 	frontend/split.c \
@@ -19,7 +29,9 @@ frontend_libfrontend_la_SOURCES = \
 if HAVE_CHECK
 frontend_tests = \
 	tests/unit/test_frontend \
-	tests/unit/test_frontend_conn
+	tests/unit/test_frontend_conn \
+	tests/unit/test_frontend_msg \
+	tests/unit/test_frontend_packed
 check_PROGRAMS += $(frontend_tests)
 TESTS += $(frontend_tests)
 
@@ -28,8 +40,18 @@ tests_unit_test_frontend_CPPFLAGS = $(check_CPPFLAGS)
 tests_unit_test_frontend_CFLAGS = $(check_CFLAGS)
 tests_unit_test_frontend_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 
-tests_unit_test_frontend_conn_SOURCES = tests/unit/test_frontend_conn.c tests/tap.h
+frontend_peer = tests/unit/frontend_peer.c tests/unit/frontend_peer.h tests/tap.h
+
+tests_unit_test_frontend_conn_SOURCES = tests/unit/test_frontend_conn.c $(frontend_peer)
 tests_unit_test_frontend_conn_CPPFLAGS = $(check_CPPFLAGS)
 tests_unit_test_frontend_conn_CFLAGS = $(check_CFLAGS)
 tests_unit_test_frontend_conn_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+tests_unit_test_frontend_packed_SOURCES = tests/unit/test_frontend_packed.c tests/tap.h
+tests_unit_test_frontend_packed_CPPFLAGS = $(check_CPPFLAGS)
+tests_unit_test_frontend_packed_CFLAGS = $(check_CFLAGS)
+tests_unit_test_frontend_packed_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+tests_unit_test_frontend_msg_SOURCES = tests/unit/test_frontend_msg.c $(frontend_peer)
+tests_unit_test_frontend_msg_CPPFLAGS = $(check_CPPFLAGS)
+tests_unit_test_frontend_msg_CFLAGS = $(check_CFLAGS)
+tests_unit_test_frontend_msg_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 endif

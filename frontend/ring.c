@@ -5,6 +5,7 @@
 #include "frontend/ring.h"
 
 #include <errno.h>
+#include <linux/virtio_config.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +46,8 @@ int fe_ring_init(struct fe_ring *ring, struct fe_mem *mem, const struct fe_ring_
 	int err;
 
 	*ring = (struct fe_ring){
-		.ops = &fe_split_ops,
+		.ops = params->features & FE_BIT(VIRTIO_F_RING_PACKED) ? &fe_packed_ops :
+									  &fe_split_ops,
 		.mem = mem,
 		.index = params->index,
 		.size = params->size,
@@ -101,9 +103,11 @@ void fe_ring_reset(struct fe_ring *ring, uint32_t base)
 	memset(ring->device_area, 0, len[2]);
 	memset(ring->slots, 0, ring->size * sizeof(*ring->slots));
 	for (i = 0; i < ring->size; i++)
-		ring->free[i] = (uint16_t)(ring->size - 1 - i);
+		ring->free[i] = (uint16_t)i;
+	ring->free_at = 0;
 	ring->num_free = ring->size;
 	ring->outstanding = 0;
+	ring->batch = false;
 	ring->ops->reset(ring, base);
 	if (ring->flags & FE_RING_POLL)
 		ring->ops->irq_off(ring);
@@ -111,16 +115,107 @@ void fe_ring_reset(struct fe_ring *ring, uint32_t base)
 		ring->ops->irq_on(ring);
 }
 
+/* A place in the circle of free ids. */
+static unsigned int ring_free_place(const struct fe_ring *ring, unsigned int i)
+{
+	unsigned int at = ring->free_at + i;
+
+	return at < ring->size ? at : at - ring->size;
+}
+
+uint16_t fe_ring_free_id(const struct fe_ring *ring, unsigned int i)
+{
+	return ring->free[ring_free_place(ring, i)];
+}
+
+/*
+ * An id comes back: to be taken next, while its descriptor is in the cache; but in order if all
+ * is in order, since then descriptors must be used as they lie in the ring (VIRTIO 2.7.9).
+ */
+static void ring_put_id(struct fe_ring *ring, uint16_t id)
+{
+	unsigned int at = ring->num_free;
+
+	if (!fe_ring_has(ring, VIRTIO_F_IN_ORDER)) {
+		ring->free_at = ring_free_place(ring, ring->size - 1);
+		at = 0;
+	}
+	ring->free[ring_free_place(ring, at)] = id;
+	ring->num_free++;
+}
+
+bool fe_ring_take_id(struct fe_ring *ring, uint16_t id)
+{
+	unsigned int i;
+
+	for (i = 0; i < ring->num_free && fe_ring_free_id(ring, i) != id; i++)
+		;
+	if (i == ring->num_free)
+		return false;
+	for (ring->num_free--; i < ring->num_free; i++)
+		ring->free[ring_free_place(ring, i)] = fe_ring_free_id(ring, i + 1);
+	return true;
+}
+
+uint16_t fe_ring_take(struct fe_ring *ring, unsigned int num)
+{
+	uint16_t id = fe_ring_free_id(ring, 0);
+	unsigned int i;
+
+	for (i = 0; i + 1 < num; i++)
+		ring->slots[fe_ring_free_id(ring, i)].next = fe_ring_free_id(ring, i + 1);
+	ring->slots[id].num = (uint16_t)num;
+	ring->free_at = ring_free_place(ring, num);
+	ring->num_free -= num;
+	return id;
+}
+
+void fe_ring_note(struct fe_ring *ring, uint16_t id, uint32_t in_len, void *cookie)
+{
+	ring->slots[id].cookie = cookie;
+	ring->slots[id].in_len = in_len;
+	if (ring->outstanding++)
+		ring->slots[ring->newest].newer = id;
+	else
+		ring->oldest = id;
+	ring->newest = id;
+	ring->stats.added++;
+}
+
+uint64_t fe_ring_addr_of(const struct fe_ring *ring, const void *ptr, size_t len)
+{
+	return fe_mem_gpa(ring->mem, ptr, len);
+}
+
+int fe_ring_addr(const struct fe_ring *ring, const struct iovec *iov, uint64_t *addr)
+{
+	*addr = fe_ring_addr_of(ring, iov->iov_base, iov->iov_len);
+	return *addr == UINT64_MAX || iov->iov_len > UINT32_MAX ? -EFAULT : 0;
+}
+
+static uint32_t ring_iov_len(const struct iovec *iov, unsigned int n)
+{
+	uint64_t sum = 0;
+
+	while (n--)
+		sum += iov++->iov_len;
+	return sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
+}
+
 int fe_ring_add(struct fe_ring *ring, const struct iovec *out, unsigned int nout,
 		const struct iovec *in, unsigned int nin, void *cookie)
 {
 	const struct fe_chain chain = {
-		.out = out, .in = in, .nout = nout, .nin = nin, .cookie = cookie,
+		.out = out, .in = in, .nout = nout, .nin = nin, .num = nout + nin,
+		.in_len = ring_iov_len(in, nin), .cookie = cookie,
 	};
+	bool indirect = chain.num > 1 && chain.num <= ring->indirect;
 
-	if (!cookie || !(nout + nin))
+	if (!cookie || !chain.num)
 		return -EINVAL;
-	return ring->ops->add(ring, &chain);
+	if ((indirect ? 1 : chain.num) > ring->num_free)
+		return -ENOSPC;
+	return ring->ops->add(ring, &chain, indirect);
 }
 
 void fe_ring_publish(struct fe_ring *ring)
@@ -166,17 +261,33 @@ static void ring_release(struct fe_ring *ring, uint32_t id)
 	unsigned int i;
 
 	for (i = 0; i < head->num; i++) {
-		ring->free[ring->num_free++] = at;
+		ring_put_id(ring, at);
 		at = ring->slots[at].next;
 	}
 	head->cookie = NULL;
+	ring->oldest = head->newer;
 	ring->outstanding--;
 	ring->stats.got++;
 }
 
 bool fe_ring_ready(const struct fe_ring *ring)
 {
-	return ring->ops->ready(ring);
+	return ring->batch || ring->ops->ready(ring);
+}
+
+/*
+ * The next chain which has been used.  If all is in order, what the device writes stands for all
+ * chains up to the one it names; of the others it is known that they were used in full.
+ */
+static uint16_t ring_next_used(struct fe_ring *ring, uint32_t *len)
+{
+	uint16_t id = ring->batch_id;
+
+	if (fe_ring_has(ring, VIRTIO_F_IN_ORDER))
+		id = ring->oldest;
+	ring->batch = id != ring->batch_id;
+	*len = ring->batch ? ring->slots[id].in_len : ring->batch_len;
+	return id;
 }
 
 int fe_ring_get(struct fe_ring *ring, void **cookie, uint32_t *len)
@@ -185,11 +296,18 @@ int fe_ring_get(struct fe_ring *ring, void **cookie, uint32_t *len)
 
 	if (!fe_ring_ready(ring))
 		return 0;
-	ring->ops->get(ring, &id, len);
-	if (id >= ring->size || !ring->slots[id].cookie)
-		return -EPROTO;
+	if (!ring->batch) {
+		ring->ops->peek(ring, &id, &ring->batch_len);
+		if (!fe_ring_knows(ring, id)) {
+			ring->ops->advance(ring, 1);
+			return -EPROTO;
+		}
+		ring->batch_id = (uint16_t)id;
+	}
+	id = ring_next_used(ring, len);
 	*cookie = ring->slots[id].cookie;
 	in_len = ring->slots[id].in_len;
+	ring->ops->advance(ring, ring->slots[id].num);
 	ring_release(ring, id);
 	return *len > in_len ? -EPROTO : 1;
 }

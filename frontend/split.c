@@ -49,116 +49,54 @@ static void split_write(struct vring_desc *d, uint64_t addr, uint32_t len, uint1
 	d->next = htole16(next);
 }
 
-/* The i-th of the descriptors which are to be taken next. */
-static uint16_t split_peek(const struct fe_ring *ring, unsigned int i)
+/* Write a chain: into the table, or else into the free descriptors. */
+static int split_fill(struct fe_ring *ring, const struct fe_chain *c, struct vring_desc *table)
 {
-	return ring->free[ring->num_free - 1 - i];
-}
-
-/* Make the chain at head, of cookie, known to us. */
-static void split_note(struct fe_ring *ring, uint16_t head, uint32_t in_len, void *cookie)
-{
-	ring->slots[head].cookie = cookie;
-	ring->slots[head].in_len = in_len;
-	ring->outstanding++;
-	ring->stats.added++;
-	fe_split_add_head(ring, head);
-}
-
-/* Take the first num free descriptors for one chain. */
-static uint16_t split_take(struct fe_ring *ring, unsigned int num)
-{
-	uint16_t head = split_peek(ring, 0);
 	unsigned int i;
 
-	for (i = 0; i + 1 < num; i++)
-		ring->slots[split_peek(ring, i)].next = split_peek(ring, i + 1);
-	ring->slots[head].num = (uint16_t)num;
-	ring->num_free -= num;
-	return head;
-}
-
-static const struct iovec *split_element(const struct fe_chain *c, unsigned int i)
-{
-	return i < c->nout ? &c->out[i] : &c->in[i - c->nout];
-}
-
-/*
- * Write a chain: into the table, or else into the free descriptors.  *in_len is what the
- * device may write.
- */
-static int split_fill(struct fe_ring *ring, const struct fe_chain *c, struct vring_desc *table,
-		      uint32_t *in_len)
-{
-	unsigned int num = c->nout + c->nin, i;
-	uint64_t sum = 0;
-
-	for (i = 0; i < num; i++) {
-		const struct iovec *iov = split_element(c, i);
-		uint64_t gpa = fe_mem_gpa(ring->mem, iov->iov_base, iov->iov_len);
+	for (i = 0; i < c->num; i++) {
+		const struct iovec *iov = fe_chain_element(c, i);
 		uint16_t flags = i < c->nout ? 0 : VRING_DESC_F_WRITE;
 		uint16_t next = 0;
+		uint64_t addr;
+		int err = fe_ring_addr(ring, iov, &addr);
 
-		if (gpa == UINT64_MAX || iov->iov_len > UINT32_MAX)
-			return -EFAULT;
-		if (flags)
-			sum += iov->iov_len;
-		if (i + 1 < num) {
+		if (err)
+			return err;
+		if (i + 1 < c->num) {
 			flags |= VRING_DESC_F_NEXT;
-			next = table ? (uint16_t)(i + 1) : split_peek(ring, i + 1);
+			next = table ? (uint16_t)(i + 1) : fe_ring_free_id(ring, i + 1);
 		}
-		split_write(table ? &table[i] : &ring->split.desc[split_peek(ring, i)], gpa,
+		split_write(table ? &table[i] : &ring->split.desc[fe_ring_free_id(ring, i)], addr,
 			    (uint32_t)iov->iov_len, flags, next);
 	}
-	*in_len = sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
 	return 0;
 }
 
-static int split_add_direct(struct fe_ring *ring, const struct fe_chain *c)
+static int split_fill_indirect(struct fe_ring *ring, const struct fe_chain *c)
 {
-	unsigned int num = c->nout + c->nin;
-	uint32_t in_len;
-	uint16_t head;
-	int err;
+	uint16_t head = fe_ring_free_id(ring, 0);
+	struct vring_desc *table = fe_ring_table(ring, head);
+	size_t len = c->num * sizeof(*table);
+	int err = split_fill(ring, c, table);
 
-	if (num > ring->num_free)
-		return -ENOSPC;
-	err = split_fill(ring, c, NULL, &in_len);
-	if (err)
-		return err;
-	head = split_take(ring, num);
-	split_note(ring, head, in_len, c->cookie);
-	return head;
+	if (!err)
+		split_write(&ring->split.desc[head], fe_ring_addr_of(ring, table, len),
+			    (uint32_t)len, VRING_DESC_F_INDIRECT, 0);
+	return err;
 }
 
-static int split_add_indirect(struct fe_ring *ring, const struct fe_chain *c)
+static int split_add(struct fe_ring *ring, const struct fe_chain *c, bool indirect)
 {
-	size_t len = (c->nout + c->nin) * sizeof(struct vring_desc);
-	struct vring_desc *table;
-	uint32_t in_len;
+	int err = indirect ? split_fill_indirect(ring, c) : split_fill(ring, c, NULL);
 	uint16_t head;
-	int err;
 
-	if (!ring->num_free)
-		return -ENOSPC;
-	table = &ring->tables[(size_t)split_peek(ring, 0) * ring->table_len];
-	err = split_fill(ring, c, table, &in_len);
 	if (err)
 		return err;
-	head = split_take(ring, 1);
-	split_write(&ring->split.desc[head], fe_mem_gpa(ring->mem, table, len), (uint32_t)len,
-		    VRING_DESC_F_INDIRECT, 0);
-	split_note(ring, head, in_len, c->cookie);
+	head = fe_ring_take(ring, indirect ? 1 : c->num);
+	fe_ring_note(ring, head, c->in_len, c->cookie);
+	fe_split_add_head(ring, head);
 	return head;
-}
-
-static int split_add(struct fe_ring *ring, const struct fe_chain *c)
-{
-	unsigned int num = c->nout + c->nin;
-
-	if (num > 1 && num <= ring->indirect)
-		return split_add_indirect(ring, c);
-	return split_add_direct(ring, c);
 }
 
 static void split_publish(struct fe_ring *ring)
@@ -187,12 +125,20 @@ static bool split_ready(const struct fe_ring *ring)
 	return fe_split_used_idx(ring) != ring->split.used_idx;
 }
 
-static void split_get(struct fe_ring *ring, uint32_t *id, uint32_t *len)
+static void split_peek(const struct fe_ring *ring, uint32_t *id, uint32_t *len)
 {
-	struct vring_used_elem *e = &ring->split.used->ring[ring->split.used_idx++ % ring->size];
+	const struct vring_used_elem *e =
+		&ring->split.used->ring[ring->split.used_idx % ring->size];
 
 	*id = le32toh(e->id);
 	*len = le32toh(e->len);
+}
+
+/* Each chain counts, also those of a batch which have no element of their own. */
+static void split_advance(struct fe_ring *ring, unsigned int num)
+{
+	(void)num;
+	ring->split.used_idx++;
 }
 
 static void split_irq_on(struct fe_ring *ring)
@@ -224,27 +170,12 @@ const struct fe_ring_ops fe_split_ops = {
 	.publish = split_publish,
 	.kick_needed = split_kick_needed,
 	.ready = split_ready,
-	.get = split_get,
+	.peek = split_peek,
+	.advance = split_advance,
 	.irq_on = split_irq_on,
 	.irq_off = split_irq_off,
 	.get_base = split_get_base,
 };
-
-/* Take a certain descriptor, if it is free. */
-static bool split_take_slot(struct fe_ring *ring, uint16_t slot)
-{
-	unsigned int i;
-
-	for (i = 0; i < ring->num_free; i++) {
-		if (ring->free[i] != slot)
-			continue;
-		ring->num_free--;
-		memmove(&ring->free[i], &ring->free[i + 1],
-			(ring->num_free - i) * sizeof(*ring->free));
-		return true;
-	}
-	return false;
-}
 
 /* How many bytes the device may write into these descriptors, as far as one can tell. */
 static uint32_t split_raw_len(const struct fe_raw_desc *descs, unsigned int n)
@@ -273,19 +204,20 @@ int fe_split_add_raw(struct fe_ring *ring, const struct fe_raw_desc *descs, unsi
 	if (!n || !cookie)
 		return -EINVAL;
 	head = last = descs[0].slot;
-	if (!split_take_slot(ring, head))
+	if (!fe_ring_take_id(ring, head))
 		return -EBUSY;
 	ring->slots[head].num = 1;
 	fe_split_set_desc(ring, &descs[0]);
 	for (i = 1; i < n; i++) {
 		fe_split_set_desc(ring, &descs[i]);
-		if (!split_take_slot(ring, descs[i].slot))
+		if (!fe_ring_take_id(ring, descs[i].slot))
 			continue;
 		ring->slots[last].next = descs[i].slot;
 		last = descs[i].slot;
 		ring->slots[head].num++;
 	}
-	split_note(ring, head, split_raw_len(descs, n), cookie);
+	fe_ring_note(ring, head, split_raw_len(descs, n), cookie);
+	fe_split_add_head(ring, head);
 	return head;
 }
 

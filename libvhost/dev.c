@@ -199,6 +199,7 @@ static int dev_take_params(struct vhost_dev *dev, const struct vhost_dev_params 
 
 	dev->device_features = p->features;
 	dev->nqueues = p->queues ? p->queues : 1;
+	dev->queue_num = p->queue_num ? p->queue_num : dev->nqueues;
 	dev->queue_size_max = p->queue_size_max ? p->queue_size_max : 1024;
 	dev->flags = p->flags;
 	dev->config_len = (uint32_t)p->config_len;

@@ -61,6 +61,7 @@ struct vhost_dev {
 	uint64_t device_features;	/* the device type's */
 	uint64_t features_off;		/* of the library's, not to be offered */
 	unsigned int nqueues, queue_size_max, flags;
+	unsigned int queue_num;		/* for GET_QUEUE_NUM */
 	uint64_t *shmem_sizes;		/* shmem_count, bytes */
 	unsigned int shmem_count;
 	struct vhost_queue *queues;	/* nqueues */

@@ -241,6 +241,9 @@ struct vhost_dev_params {
 	const uint64_t *shmem_sizes;	/* bytes of each shared memory region (VIRTIO 2.10), by
 					 * its id; multiples of the page size, 0: none; copied */
 	unsigned int shmem_count;	/* elements of shmem_sizes, at most 256 */
+	unsigned int queue_num;		/* what GET_QUEUE_NUM tells, which QEMU takes for the number
+					 * of pairs of a network device, and of the request queues of
+					 * a SCSI one; default queues */
 };
 
 /*

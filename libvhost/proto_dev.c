@@ -82,7 +82,7 @@ int proto_set_protocol_features(struct vhost_dev *dev, struct msg *msg)
 
 int proto_get_queue_num(struct vhost_dev *dev, struct msg *msg)
 {
-	msg->payload.u64 = dev->nqueues;
+	msg->payload.u64 = dev->queue_num;
 	return PROTO_REPLY;
 }
 

@@ -27,7 +27,7 @@ library_tests = \
 	tests/unit/test_iov tests/unit/test_worker \
 	tests/proto/test_messages tests/proto/test_session tests/proto/test_memory \
 	tests/proto/test_hostile tests/proto/test_requests \
-	tests/proto/test_endpoint tests/proto/test_poll
+	tests/proto/test_endpoint tests/proto/test_poll tests/proto/test_hugetlb
 check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)
 
@@ -55,6 +55,9 @@ tests_proto_test_requests_LDADD = $(echo_LDADD)
 tests_proto_test_endpoint_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_endpoint_CFLAGS = $(check_CFLAGS)
 tests_proto_test_endpoint_LDADD = $(echo_LDADD)
+tests_proto_test_hugetlb_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_hugetlb_CFLAGS = $(check_CFLAGS)
+tests_proto_test_hugetlb_LDADD = $(echo_LDADD)
 tests_proto_test_poll_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_poll_CFLAGS = $(check_CFLAGS)
 tests_proto_test_poll_LDADD = $(echo_LDADD)

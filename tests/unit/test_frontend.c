@@ -300,7 +300,7 @@ START_TEST(ring_wraps)
 		int head;
 
 		/* The cookie goes with the id, which is free at this moment. */
-		head = ring.num_free >= n ? ring.free[ring.num_free - 1] : -ENOSPC;
+		head = ring.num_free >= n ? ring.free[ring.free_at] : -ENOSPC;
 		ck_assert_int_eq(fe_ring_add(&ring, out, n, NULL, 0,
 					     head < 0 ? cookies : &cookies[head]), head);
 		if (head >= 0) {

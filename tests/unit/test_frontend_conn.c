@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * The front-end library: messages and their answers, over a socketpair.
- *
- * The back-end of these tests writes its answers beforehand, and reads what it was
- * asked afterwards; so nobody waits for anybody.
- */
+/* The front-end library: messages and their answers, over a socketpair. */
 #include "config.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_config.h>
@@ -17,92 +11,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "frontend.h"
+#include "frontend_peer.h"
 #include "tap.h"
 
 #define PAGE		4096u
-#define SHORT_MS	10
 #define F_PROTOCOL	FE_BIT(VU_F_PROTOCOL_FEATURES)
 #define P(bit)		FE_BIT(VU_PROTOCOL_F_##bit)
-
-static struct fe fe;			/* the one that is tested */
-static struct fe be;			/* the other end of its socket */
-static int fds_before;
-
-static int count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
-static void setup(void)
-{
-	int other;
-
-	fds_before = count_fds();
-	ck_assert_int_eq(fe_pair(&fe, &other), 0);
-	fe_attach(&be, other);
-	fe.timeout_ms = be.timeout_ms = SHORT_MS;
-}
-
-static void teardown(void)
-{
-	fe_close(&fe);
-	fe_close(&be);
-	ck_assert_int_eq(count_fds(), fds_before);
-}
-
-/* The back-end's answer. */
-static void answer(uint32_t request, uint32_t flags, const void *payload, uint32_t size)
-{
-	const struct vu_header hdr = { .request = request, .flags = flags, .size = size };
-
-	ck_assert_int_eq(fe_send_raw(&be, &hdr, payload, size, NULL, 0), 0);
-}
-
-static void answer_u64(uint32_t request, uint64_t value)
-{
-	answer(request, 0x5, &value, sizeof(value));
-}
-
-/* What the back-end was asked.  The payload is in the result, with zeroes behind it. */
-static const struct fe_msg *asked(uint32_t request, uint32_t flags, uint32_t size,
-				  unsigned int nfds)
-{
-	static struct fe_msg msg;
-
-	ck_assert_int_eq(fe_recv_raw(&be, &msg), 0);
-	ck_assert_uint_eq(msg.nfds, nfds);
-	fe_msg_close(&msg);
-	memset(msg.u.bytes + msg.hdr.size, 0, sizeof(msg.u) - msg.hdr.size);
-	ck_assert_uint_eq(msg.hdr.request, request);
-	ck_assert_uint_eq(msg.hdr.flags, flags);
-	ck_assert_uint_eq(msg.hdr.size, size);
-	return &msg;
-}
-
-static void asked_nothing(void)
-{
-	struct fe_msg msg;
-
-	ck_assert_int_eq(fe_recv_raw(&be, &msg), -ETIMEDOUT);
-}
-
-/* The same with the payload as words of 32 bits. */
-static void asked_words(uint32_t request, unsigned int num, const uint32_t *words)
-{
-	const struct fe_msg *msg = asked(request, 0x1, num * 4, 0);
-
-	ck_assert_mem_eq(msg->u.bytes, words, num * 4);
-}
-
-#define ASKED(request, ...) \
-	asked_words(request, sizeof((uint32_t[]){ __VA_ARGS__ }) / 4, (uint32_t[]){ __VA_ARGS__ })
 
 START_TEST(plain_messages)
 {
@@ -401,8 +315,8 @@ START_TEST(closed_early)
 	ck_assert_int_eq(fe_set_owner(&fe), 0);
 	fe_close(&be);
 	ck_assert_int_eq(fe_wait_closed(&fe), 0);
-	teardown();
-	setup();
+	peer_teardown();
+	peer_setup();
 	ck_assert_int_eq(fe_send_bytes(&be, "\1\0\0\0\5", 5, NULL, 0), 0);
 	fe_close(&be);
 	ck_assert_int_eq(fe_recv_raw(&fe, &msg), -EPROTO);
@@ -595,7 +509,7 @@ static TCase *add_case(Suite *s, const char *name)
 {
 	TCase *tc = tcase_create(name);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_checked_fixture(tc, peer_setup, peer_teardown);
 	suite_add_tcase(s, tc);
 	return tc;
 }
