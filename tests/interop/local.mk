@@ -4,6 +4,10 @@ interop_tests = \
 	tests/interop/uml-fio.sh \
 	tests/interop/qemu-stop.sh \
 	tests/interop/qemu-memory.sh \
+	tests/interop/qemu-kill.sh \
+	tests/interop/qemu-migrate.sh \
+	tests/interop/qemu-postcopy.sh \
+	tests/interop/qemu-iommu.sh \
 	tests/interop/qemu-blk.sh \
 	tests/interop/uml-discard.sh \
 	tests/interop/qemu-reconnect.sh \
@@ -21,6 +25,7 @@ EXTRA_DIST += $(interop_tests) \
 	tests/interop/lib.sh \
 	tests/interop/lib-uml.sh \
 	tests/interop/lib-qemu.sh \
+	tests/interop/lib-migrate.sh \
 	tests/interop/guest.sh \
 	tests/interop/pattern.sh \
 	tests/interop/qmp
