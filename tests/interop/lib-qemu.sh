@@ -106,6 +106,7 @@ say()
 # qmp NAME ARG...: give a guest's QEMU commands; see the program.
 qmp()
 {
+	gone "${pids["guest $1"]}" && echo "QEMU is gone" >&2 && return 1
 	"$interop/qmp" "$(files_of "$1").qmp" "${@:2}"
 }
 
