@@ -14,11 +14,12 @@ test_iommu()
 {
 	local name="$1 ring, strict=$3" disk=$1-$3
 
-	disk_properties=,num-queues=2,iommu_platform=on,ats=on,packed=$([ "$2" = 0 ] && echo off || echo on)
+	disk_properties=,num-queues=2,iommu_platform=on,ats=on,bus=port0,packed=$([ "$2" = 0 ] && echo off || echo on)
 	kernel_args="intel_iommu=on iommu.strict=$3"
 	image "$disk" 64M
 	start_daemon "$disk" --blk-file="$image" --num-queues=2 --iommu --log-level=debug "${@:4}"
 	start_qemu_guest "$name" "$disk" BYTES=$bytes PACKED="$2" <<'END'
+cd /mnt || exit
 equal "ring format" $PACKED "$(packed)"
 equal "VIRTIO_F_ACCESS_PLATFORM" 1 "$(cut -c34 /sys/block/vda/device/features)"
 check "an IOMMU for the disk" [ -e "$(readlink -f /sys/block/vda/device)/../iommu_group" ]
@@ -53,8 +54,9 @@ END
 	stop_daemon "$disk"
 }
 
-# The IOMMU comes before what is behind it.
-qemu_args=(-smp 2 -machine q35 -device intel-iommu,intremap=on,device-iotlb=on)
+# The IOMMU comes before what is behind it.  The port makes the disk a PCI Express device, which is what it must
+# be to have ATS; and without ATS this QEMU does not tell when translations end.
+qemu_args=(-smp 2 -machine q35 -device intel-iommu,intremap=on,device-iotlb=on -device pcie-root-port,id=port0)
 test_iommu split 0 0
 test_iommu packed 1 1 --threads=2
 finish
