@@ -24,6 +24,10 @@ need_qmp()
 	need python3 python3-minimal
 }
 
+# The device which the guest has, and its driver; a test may take another one.
+guest_device=vhost-user-blk-pci
+guest_driver=virtio_blk
+
 # Programs for the guest, beside busybox; a test may add some.
 guest_programs=(mkfs.ext4 fsck.ext4 "$top_builddir/tests/interop/load")
 
@@ -41,7 +45,7 @@ make_initrd()
 			cp -L "$file" "$root$file"
 		done
 	done
-	for file in $(module_files "$guest_kernel/modules" virtio_pci virtio_blk); do
+	for file in $(module_files "$guest_kernel/modules" virtio_pci "$guest_driver"); do
 		case $file in
 		*.xz) xz -dc "$file" >"$root/modules/$(basename "$file" .xz)" ;;
 		*) cp "$file" "$root/modules/" ;;
@@ -92,7 +96,7 @@ qemu()
 		-qmp "unix:$files.qmp,server=on,wait=off" \
 		"${qemu_args[@]}" \
 		-chardev "socket,id=c0,path=$tmp/$disk.sock$socket_properties" \
-		-device "vhost-user-blk-pci,chardev=c0$disk_properties" \
+		-device "$guest_device,chardev=c0$disk_properties" \
 		"$@" <&"$keyboard" >>"${guest_log:-$files.log}" 2>&1 &
 	pids["guest $name"]=$!
 }
