@@ -281,9 +281,13 @@ START_TEST(wrong_permission_breaks_the_queue)
 	ck_assert_int_eq(fe_iommu_map(&w.iommu, &w.r.mem, IOVA + RINGS_SIZE, RINGS_SIZE, HALF,
 				      VU_IOTLB_RO), 0);
 	ck_assert_int_eq(fe_iotlb_invalidate(&w.e.fe, IOVA + RINGS_SIZE, HALF), 0);
+	/* So the device knows the page, as one to be read. */
+	check(&w, 0, in, w.r.mem.regions[2].ptr, 10);
+	memset(in, 0x55, 10);
 	submit(&w, 0, w.pages, in, 10);
 	ck_assert_int_eq(fe_iommu_ring_wait(&w.e.fe, &w.iommu, &w.r.ring[0], FE_TIMEOUT_MS), -EIO);
 	ck_assert_uint_ge(w.iommu.faults, 1);
+	ck_assert_uint_eq(in[0], 0x55);
 	/* The other queue lives. */
 	check(&w, 1, w.r.mem.regions[2].ptr, w.r.mem.regions[2].ptr + PAGE, 10);
 	world_down(&w);

@@ -661,13 +661,35 @@ START_TEST(a_head_twice_breaks)
 }
 END_TEST
 
+/* A container may forbid it; the child then ends without having stopped. */
+static bool may_trace(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+			_exit(2);
+		mark();
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
+		return false;
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	return true;
+}
+
 static Suite *inflight_suite(void)
 {
 	Suite *suite = suite_create("inflight");
 	TCase *crash = tcase_create("crash"), *content = tcase_create("content");
 
 	tcase_set_timeout(crash, TEST_SECONDS);
-	tcase_add_loop_test(crash, killed_after_each_store, 0, ARRAY_SIZE(layouts));
+	if (may_trace())
+		tcase_add_loop_test(crash, killed_after_each_store, 0, ARRAY_SIZE(layouts));
+	else
+		puts("# SKIP killed_after_each_store: no process may be traced here");
 	suite_add_tcase(suite, crash);
 	tcase_set_timeout(content, TEST_SECONDS);
 	tcase_add_loop_test(content, nonsense_never_hurts, 0, ARRAY_SIZE(layouts));
