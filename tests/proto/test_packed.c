@@ -146,6 +146,7 @@ static void check_chain(struct fe_ring *ring, unsigned int n)
 	ck_assert_ptr_eq(cookie, in);
 }
 
+/* proves: packed.base */
 START_TEST(base_0_of_a_ring_which_goes_on)
 {
 	/* Chains which end a round with both counters 0, the last row's with slot 0 skipped. */
@@ -180,7 +181,10 @@ END_TEST
  * What is judged at a start, when the format is known at last
  */
 
-/* proves: features.from-set-features, packed.base */
+/*
+ * proves: features.from-set-features, packed.base, ring.sizes, ring.size-invalid,
+ * ring.addr-valid
+ */
 START_TEST(size_and_base_before_features)
 {
 	const struct fe_ring_params params = { .size = 3, .features = F_PACKED };
@@ -223,6 +227,7 @@ START_TEST(size_and_base_before_features)
 }
 END_TEST
 
+/* proves: packed.base, ring.enabled-without-protocol-features */
 START_TEST(ring_without_base)
 {
 	const struct fe_ring_params params = { .size = SIZE, .features = F_PACKED };
@@ -257,7 +262,7 @@ END_TEST
 
 static const unsigned int wrap_sizes[] = { 1, 2, 3, 7, 16 };
 
-/* proves: packed.wrap, packed.any-size, packed.available, packed.publish, VIRTIO_F_RING_PACKED */
+/* proves: packed.wrap, packed.any-size, packed.available, packed.base, VIRTIO_F_RING_PACKED */
 START_TEST(every_position)
 {
 	const unsigned int size = wrap_sizes[_i / 2];
@@ -353,7 +358,7 @@ START_TEST(event_at_every_position)
 }
 END_TEST
 
-/* proves: packed.interrupt */
+/* proves: packed.interrupt, queue.suppressed */
 START_TEST(event_flags)
 {
 	struct echo_rings r;

@@ -189,7 +189,9 @@ static void attack(struct fe_ring *ring, const struct hostile_case *c)
 
 /*
  * proves: packed.chain, packed.id, packed.indirect, queue.one-breaks, queue.restart,
- * mem.translate, chain.write-order, chain.length, VIRTIO_F_RING_PACKED
+ * msg.process, mem.translate, chain.write-order, chain.length, chain.total-length, chain.empty,
+ * chain.indirect, chain.indirect-after-direct, chain.indirect-last, chain.indirect-nested,
+ * chain.indirect-length, VIRTIO_F_RING_PACKED, VIRTIO_F_INDIRECT_DESC
  */
 START_TEST(attack_on_one_queue)
 {
@@ -265,7 +267,7 @@ START_TEST(id_which_is_outstanding_already)
 }
 END_TEST
 
-/* proves: packed.chain */
+/* proves: packed.held */
 START_TEST(chain_into_what_the_device_holds)
 {
 	struct echo_rings r;
@@ -294,7 +296,7 @@ START_TEST(chain_into_what_the_device_holds)
 }
 END_TEST
 
-/* proves: packed.id */
+/* proves: packed.held */
 START_TEST(what_the_device_holds_made_available_again)
 {
 	struct vhost_queue_stats before, after;
@@ -373,7 +375,7 @@ static void *scribble(void *arg)
 	return NULL;
 }
 
-/* proves: chain.read-once, packed.available */
+/* proves: chain.read-once */
 START_TEST(ring_which_changes_while_it_is_read)
 {
 	struct scribbler s;

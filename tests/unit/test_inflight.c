@@ -363,7 +363,10 @@ static unsigned int trace_child(struct world *w, void (*fn)(struct world *), str
 	return trace(pid, w, states);
 }
 
-/* proves: inflight.once, inflight.batch, inflight.order, inflight.base, inflight.packed */
+/*
+ * proves: inflight.once, inflight.batch, inflight.order, inflight.base, inflight.packed,
+ * packed.publish
+ */
 START_TEST(killed_after_each_store)
 {
 	const struct layout *l = &layouts[_i];
@@ -532,6 +535,7 @@ START_TEST(nonsense_never_hurts)
 END_TEST
 
 /* The start alone, in memory of many sizes with nothing readable behind it. */
+/* proves: inflight.content */
 START_TEST(nonsense_within_bounds)
 {
 	static const unsigned int sizes[] = { 1, 2, 3, 4, 8, 128, 1024, 32768 };
@@ -566,6 +570,7 @@ END_TEST
  * The layout, byte by byte
  */
 
+/* proves: inflight.layout */
 START_TEST(split_layout_as_others_have_it)
 {
 	struct world w;
@@ -600,6 +605,7 @@ START_TEST(split_layout_as_others_have_it)
 }
 END_TEST
 
+/* proves: inflight.layout, inflight.packed */
 START_TEST(packed_layout_as_others_have_it)
 {
 	struct world w;
@@ -639,6 +645,7 @@ START_TEST(packed_layout_as_others_have_it)
 }
 END_TEST
 
+/* proves: inflight.content */
 START_TEST(a_head_twice_breaks)
 {
 	struct world w;
