@@ -3,8 +3,8 @@
  * The dirty log behind an IOMMU: requests name I/O virtual addresses, and the log speaks of guest
  * addresses.
  *
- * I/O address, guest address and user address of a page are all different, and each log has room for the
- * guest addresses alone, so that none of them can be taken for another.
+ * A page's addresses are all different, and the log has room for those of the guest alone, so that
+ * none can be taken for another.
  */
 #include <linux/virtio_config.h>
 #include <string.h>
@@ -129,9 +129,9 @@ START_TEST(logged_by_guest_addresses)
 }
 END_TEST
 
-/* A page which moved between the request's start and its end was written where it was. */
+/* The same I/O address is another page each time. */
 /* proves: log.writes, iotlb.invalidate */
-START_TEST(logged_where_it_was_written)
+START_TEST(logged_where_the_page_is_now)
 {
 	static struct world w;
 	unsigned int i;
@@ -163,7 +163,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, logged_by_guest_addresses, 0, ECHO_RUNS);
-	tcase_add_loop_test(tc, logged_where_it_was_written, 0, ECHO_RUNS);
+	tcase_add_loop_test(tc, logged_where_the_page_is_now, 0, ECHO_RUNS);
 	suite_add_tcase(suite, tc);
 	return tap_main(suite);
 }
