@@ -53,6 +53,7 @@ void queue_break(struct vhost_queue *q, const char *why)
 	queue_log(q, VHOST_LOG_WARN, "broken: %s", why);
 	/* Its kicks have nothing to say any more. */
 	queue_unwatch_kick(q);
+	queue_tell(q, QUEUE_BROKE);
 	queue_signal(q, q->conf.err_fd, QUEUE_ERR);
 }
 
