@@ -110,9 +110,11 @@ void *fe_mem_ptr(const struct fe_mem *mem, uint64_t gpa, size_t len);
 struct fe_ring;
 struct fe_ring_ops;			/* one instance per ring format, ring.h */
 struct fe_slot;				/* ring.h */
+struct fe_iommu;			/* fe_iommu.h */
 
 /* Of struct fe_ring_params */
 #define FE_RING_POLL	(1u << 0)	/* no interrupts: they are off, and fe_ring_wait() spins */
+#define FE_RING_ADDR	(1u << 1)	/* fe_ring_add() is given guest addresses, not pointers */
 
 /* What a ring is to be.  Only size is required. */
 struct fe_ring_params {
@@ -124,6 +126,7 @@ struct fe_ring_params {
 	uint32_t base;			/* where the ring begins, as in SET_VRING_BASE; 0: at its
 					 * beginning, which is FE_PACKED_BASE in a packed ring */
 	unsigned int flags;		/* FE_RING_* */
+	const struct fe_iommu *iommu;	/* if any: all addresses are its; fe_iommu.h */
 };
 
 /* Counters of a ring, since fe_ring_init(). */
@@ -176,7 +179,8 @@ struct fe_ring {
 	unsigned int size;
 	uint64_t features;
 	unsigned int indirect;		/* as in fe_ring_params; may be lowered at any time */
-	unsigned int flags;
+	unsigned int flags;		/* as in fe_ring_params; may be changed at any time */
+	const struct fe_iommu *iommu;	/* the caller's; NULL: none */
 
 	/* The three areas of VIRTIO 2.6, in guest memory, whatever the format. */
 	void *desc_area;
@@ -190,7 +194,7 @@ struct fe_ring {
 	int err_fd;
 
 	struct fe_slot *slots;		/* [size], private; the chains by their id */
-	uint16_t *free;			/* [size], circle of free ids: descriptors of a split ring */
+	uint16_t *free;			/* [size], circle of free ids; split: descriptors */
 	unsigned int free_at;		/* place in it of the one to be taken next */
 	unsigned int num_free;		/* descriptors, whatever the format */
 	unsigned int outstanding;	/* chains added and not got back */
@@ -212,6 +216,12 @@ int fe_ring_init(struct fe_ring *ring, struct fe_mem *mem, const struct fe_ring_
 void fe_ring_free(struct fe_ring *ring);
 
 /*
+ * The ring is in another memory from now on, at the same guest addresses, as after migration.
+ * What is there is left alone: the caller copies memory, before or after.  -EFAULT: not there.
+ */
+int fe_ring_move(struct fe_ring *ring, struct fe_mem *to);
+
+/*
  * Forget all requests and begin again at base with ring memory as it is when nothing is in it, as
  * a driver does after a reset of the device.  base is as in struct fe_ring_params.
  */
@@ -223,6 +233,10 @@ void fe_ring_reset(struct fe_ring *ring, uint32_t base);
  * direct descriptors.  cookie, not NULL, comes back from fe_ring_get().  The device does not see
  * the chain before fe_ring_publish().  Returns the chain's id, in a split ring the head's number;
  * packed descriptors carry it as buffer id.
+ *
+ * With an IOMMU the device is told the addresses under which that knows the elements.  With
+ * FE_RING_ADDR the iovecs hold what the device is to be told, and nobody looks at it: guest
+ * addresses, IOVAs, or none of these.
  * -ENOSPC: no descriptors left; -EFAULT: not guest memory.
  */
 int fe_ring_add(struct fe_ring *ring, const struct iovec *out, unsigned int nout,
@@ -279,7 +293,7 @@ int fe_ring_wait_err(struct fe_ring *ring, int timeout_ms);
  */
 uint32_t fe_ring_get_base(const struct fe_ring *ring);
 
-/* The ring's addresses as SET_VRING_ADDR wants them. */
+/* The ring's addresses as SET_VRING_ADDR wants them: user addresses, or those of the IOMMU. */
 void fe_ring_get_addr(const struct fe_ring *ring, struct vu_vring_addr *addr);
 
 /*

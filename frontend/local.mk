@@ -5,33 +5,44 @@ noinst_LTLIBRARIES += frontend/libfrontend.la
 frontend_libfrontend_la_SOURCES = \
 	frontend/backend.c \
 	frontend/blk.c \
+	frontend/chaos.c \
 	frontend/conn.c \
 	frontend/conn.h \
 	frontend/deadline.h \
 	frontend/fe_backend.h \
 	frontend/fe_blk.h \
+	frontend/fe_chaos.h \
 	frontend/fe_iommu.h \
 	frontend/fe_migrate.h \
 	frontend/frontend.h \
+	frontend/inflight.c \
 	frontend/iommu.c \
+	frontend/log.c \
 	frontend/mem.c \
 	frontend/msg.c \
 	frontend/msg.h \
 	frontend/msg_dev.c \
 	frontend/msg_mem.c \
 	frontend/msg_migrate.c \
+	frontend/mutate.c \
 	frontend/packed.c \
+	frontend/postcopy.c \
 	frontend/ring.c \
 	frontend/ring.h \
 	frontend/split.c \
-	frontend/start.c
+	frontend/start.c \
+	frontend/state.c
 
 if HAVE_CHECK
 frontend_tests = \
 	tests/unit/test_frontend \
+	tests/unit/test_frontend_chaos \
 	tests/unit/test_frontend_conn \
+	tests/unit/test_frontend_iommu \
+	tests/unit/test_frontend_migrate \
 	tests/unit/test_frontend_msg \
-	tests/unit/test_frontend_packed
+	tests/unit/test_frontend_packed \
+	tests/unit/test_frontend_postcopy
 check_PROGRAMS += $(frontend_tests)
 TESTS += $(frontend_tests)
 
@@ -54,4 +65,24 @@ tests_unit_test_frontend_msg_SOURCES = tests/unit/test_frontend_msg.c $(frontend
 tests_unit_test_frontend_msg_CPPFLAGS = $(check_CPPFLAGS)
 tests_unit_test_frontend_msg_CFLAGS = $(check_CFLAGS)
 tests_unit_test_frontend_msg_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+
+tests_unit_test_frontend_iommu_SOURCES = tests/unit/test_frontend_iommu.c $(frontend_peer)
+tests_unit_test_frontend_iommu_CPPFLAGS = $(check_CPPFLAGS)
+tests_unit_test_frontend_iommu_CFLAGS = $(check_CFLAGS)
+tests_unit_test_frontend_iommu_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+
+tests_unit_test_frontend_migrate_SOURCES = tests/unit/test_frontend_migrate.c $(frontend_peer)
+tests_unit_test_frontend_migrate_CPPFLAGS = $(check_CPPFLAGS)
+tests_unit_test_frontend_migrate_CFLAGS = $(check_CFLAGS)
+tests_unit_test_frontend_migrate_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+
+tests_unit_test_frontend_postcopy_SOURCES = tests/unit/test_frontend_postcopy.c $(frontend_peer)
+tests_unit_test_frontend_postcopy_CPPFLAGS = $(check_CPPFLAGS)
+tests_unit_test_frontend_postcopy_CFLAGS = $(check_CFLAGS)
+tests_unit_test_frontend_postcopy_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+
+tests_unit_test_frontend_chaos_SOURCES = tests/unit/test_frontend_chaos.c tests/tap.h
+tests_unit_test_frontend_chaos_CPPFLAGS = $(check_CPPFLAGS)
+tests_unit_test_frontend_chaos_CFLAGS = $(check_CFLAGS)
+tests_unit_test_frontend_chaos_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 endif

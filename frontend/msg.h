@@ -11,7 +11,7 @@
 /* The reply must have this size and no fds. */
 int fe_msg_check_plain(struct fe_msg *reply, size_t size);
 
-/* A request which is answered with a u64, 0 if all is well, and always asks for it, as QEMU does. */
+/* A request which always asks for its answer, as QEMU does: a u64, 0 if all is well. */
 int fe_msg_demand(struct fe *fe, uint32_t request, const void *payload, uint32_t size);
 
 /* A request without payload which is answered with a u64. */

@@ -82,17 +82,20 @@ static void packed_fill(struct fe_ring *ring)
 			htole16(packed_used_bits(i < used->slot ? used->wrap : !used->wrap));
 }
 
+static void packed_place(struct fe_ring *ring)
+{
+	ring->packed.desc = ring->desc_area;
+	ring->packed.driver = ring->driver_area;
+	ring->packed.device = ring->device_area;
+}
+
 static void packed_reset(struct fe_ring *ring, uint32_t base)
 {
 	if (!base)
 		base = FE_PACKED_BASE;
-	ring->packed = (struct fe_packed){
-		.desc = ring->desc_area,
-		.driver = ring->driver_area,
-		.device = ring->device_area,
-		.avail = packed_decode((uint16_t)base),
-		.used = packed_decode((uint16_t)(base >> 16)),
-	};
+	ring->packed.avail = packed_decode((uint16_t)base);
+	ring->packed.used = packed_decode((uint16_t)(base >> 16));
+	ring->packed.pending = ring->packed.unseen = 0;
 	packed_fill(ring);
 }
 
@@ -307,6 +310,7 @@ static uint32_t packed_get_base(const struct fe_ring *ring)
 
 const struct fe_ring_ops fe_packed_ops = {
 	.layout = packed_layout,
+	.place = packed_place,
 	.reset = packed_reset,
 	.add = packed_add,
 	.publish = packed_publish,

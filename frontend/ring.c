@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "frontend/deadline.h"
+#include "frontend/fe_iommu.h"
 
 /* Apart, so that the two sides do not write into the same cache line. */
 #define RING_ALIGN	64u
@@ -40,6 +41,34 @@ static int ring_open_fds(struct fe_ring *ring)
 	return ring->kick_fd < 0 || ring->call_fd < 0 || ring->err_fd < 0 ? -errno : 0;
 }
 
+/* The bytes at ptr in another memory, at the same guest address. */
+static void *ring_same_place(const struct fe_ring *ring, const struct fe_mem *to, const void *ptr,
+			     size_t len)
+{
+	return fe_mem_ptr(to, fe_mem_gpa(ring->mem, ptr, len), len);
+}
+
+int fe_ring_move(struct fe_ring *ring, struct fe_mem *to)
+{
+	size_t len[3], table = (size_t)ring->size * ring->table_len * sizeof(*ring->tables);
+	void *areas[3], *tables;
+
+	ring->ops->layout(ring->size, len);
+	areas[0] = ring_same_place(ring, to, ring->desc_area, len[0]);
+	areas[1] = ring_same_place(ring, to, ring->driver_area, len[1]);
+	areas[2] = ring_same_place(ring, to, ring->device_area, len[2]);
+	tables = table ? ring_same_place(ring, to, ring->tables, table) : NULL;
+	if (!areas[0] || !areas[1] || !areas[2] || (table && !tables))
+		return -EFAULT;
+	ring->desc_area = areas[0];
+	ring->driver_area = areas[1];
+	ring->device_area = areas[2];
+	ring->tables = tables;
+	ring->mem = to;
+	ring->ops->place(ring);
+	return 0;
+}
+
 int fe_ring_init(struct fe_ring *ring, struct fe_mem *mem, const struct fe_ring_params *params)
 {
 	size_t len[3];
@@ -53,6 +82,7 @@ int fe_ring_init(struct fe_ring *ring, struct fe_mem *mem, const struct fe_ring_
 		.size = params->size,
 		.features = params->features,
 		.flags = params->flags,
+		.iommu = params->iommu,
 		.kick_fd = -1,
 		.call_fd = -1,
 		.err_fd = -1,
@@ -67,11 +97,13 @@ int fe_ring_init(struct fe_ring *ring, struct fe_mem *mem, const struct fe_ring_
 	err = ring->slots && ring->free ? ring_alloc_areas(ring, len) : -ENOMEM;
 	if (!err)
 		err = ring_open_fds(ring);
-	if (err)
+	if (err) {
 		fe_ring_free(ring);
-	else
-		fe_ring_reset(ring, params->base);
-	return err;
+		return err;
+	}
+	ring->ops->place(ring);
+	fe_ring_reset(ring, params->base);
+	return 0;
 }
 
 static void ring_close(int *fd)
@@ -184,11 +216,15 @@ void fe_ring_note(struct fe_ring *ring, uint16_t id, uint32_t in_len, void *cook
 
 uint64_t fe_ring_addr_of(const struct fe_ring *ring, const void *ptr, size_t len)
 {
-	return fe_mem_gpa(ring->mem, ptr, len);
+	return ring->iommu ? fe_iommu_addr(ring->iommu, ptr, len) : fe_mem_gpa(ring->mem, ptr, len);
 }
 
 int fe_ring_addr(const struct fe_ring *ring, const struct iovec *iov, uint64_t *addr)
 {
+	if (iov->iov_len <= UINT32_MAX && (ring->flags & FE_RING_ADDR)) {
+		*addr = (uintptr_t)iov->iov_base;
+		return 0;
+	}
 	*addr = fe_ring_addr_of(ring, iov->iov_base, iov->iov_len);
 	return *addr == UINT64_MAX || iov->iov_len > UINT32_MAX ? -EFAULT : 0;
 }
@@ -296,6 +332,8 @@ int fe_ring_get(struct fe_ring *ring, void **cookie, uint32_t *len)
 
 	if (!fe_ring_ready(ring))
 		return 0;
+	if (ring->batch && ring->ops->counts_chains && !ring->ops->ready(ring))
+		return -EPROTO;
 	if (!ring->batch) {
 		ring->ops->peek(ring, &id, &ring->batch_len);
 		if (!fe_ring_knows(ring, id)) {
@@ -403,12 +441,18 @@ uint32_t fe_ring_get_base(const struct fe_ring *ring)
 	return ring->ops->get_base(ring);
 }
 
+/* The address of a ring's area, which is a user address unless there is an IOMMU. */
+static uint64_t ring_area_addr(const struct fe_ring *ring, const void *area)
+{
+	return ring->iommu ? fe_iommu_addr(ring->iommu, area, 1) : fe_mem_uva(ring->mem, area, 1);
+}
+
 void fe_ring_get_addr(const struct fe_ring *ring, struct vu_vring_addr *addr)
 {
 	*addr = (struct vu_vring_addr){
 		.index = ring->index,
-		.desc = fe_mem_uva(ring->mem, ring->desc_area, 1),
-		.avail = fe_mem_uva(ring->mem, ring->driver_area, 1),
-		.used = fe_mem_uva(ring->mem, ring->device_area, 1),
+		.desc = ring_area_addr(ring, ring->desc_area),
+		.avail = ring_area_addr(ring, ring->driver_area),
+		.used = ring_area_addr(ring, ring->device_area),
 	};
 }

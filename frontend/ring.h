@@ -34,9 +34,12 @@ struct fe_chain {
 
 /* A ring format. */
 struct fe_ring_ops {
+	bool counts_chains;		/* an index tells them, also those without used element */
 	/* Sizes of the descriptor, driver and device area; -EINVAL: no such ring size. */
 	int (*layout)(unsigned int size, size_t len[3]);
-	/* Everything anew, the areas are zeroed already. */
+	/* The areas are where the ring says. */
+	void (*place)(struct fe_ring *ring);
+	/* Everything anew but that, the areas are zeroed already. */
 	void (*reset)(struct fe_ring *ring, uint32_t base);
 	/* Write a chain with so many descriptors in the ring, for which there is room. */
 	int (*add)(struct fe_ring *ring, const struct fe_chain *chain, bool indirect);

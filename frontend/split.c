@@ -20,17 +20,19 @@ static int split_layout(unsigned int size, size_t len[3])
 	return 0;
 }
 
+static void split_place(struct fe_ring *ring)
+{
+	ring->split.desc = ring->desc_area;
+	ring->split.avail = ring->driver_area;
+	ring->split.used = ring->device_area;
+}
+
 static void split_reset(struct fe_ring *ring, uint32_t base)
 {
-	ring->split = (struct fe_split){
-		.desc = ring->desc_area,
-		.avail = ring->driver_area,
-		.used = ring->device_area,
-		.avail_idx = (uint16_t)base,
-		.avail_seen = (uint16_t)base,
-		.published = (uint16_t)base,
-		.used_idx = (uint16_t)base,
-	};
+	ring->split.avail_idx = (uint16_t)base;
+	ring->split.avail_seen = (uint16_t)base;
+	ring->split.published = (uint16_t)base;
+	ring->split.used_idx = (uint16_t)base;
 	fe_store16(&ring->split.used->idx, (uint16_t)base);
 	fe_store16(&ring->split.avail->idx, (uint16_t)base);
 }
@@ -164,7 +166,9 @@ static uint32_t split_get_base(const struct fe_ring *ring)
 }
 
 const struct fe_ring_ops fe_split_ops = {
+	.counts_chains = true,
 	.layout = split_layout,
+	.place = split_place,
 	.reset = split_reset,
 	.add = split_add,
 	.publish = split_publish,

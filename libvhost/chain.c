@@ -4,8 +4,9 @@
  *
  * VIRTIO 2.7.5: readable descriptors come before writable ones, the whole
  * is shorter than 2^32 bytes, and one indirect table may end a chain, also
- * behind direct descriptors.  A table is walked by its next fields; since
- * the table may change meanwhile, the number of steps is bounded, not the path.
+ * behind direct descriptors.  A table of a split ring is walked by its next fields;
+ * since the table may change meanwhile, the number of steps is bounded, not the path.
+ * One of a packed ring is a plain array: NEXT and id mean nothing in it (2.8.7).
  */
 #include "chain.h"
 
@@ -96,8 +97,17 @@ static bool chain_read_entry(struct chain_env *env, uint64_t table, unsigned int
 		memcpy(copy + done, va, n);
 		done += n;
 	}
-	*d = chain_read_desc(copy);
+	*d = env->packed ? chain_read_packed(copy) : chain_read_desc(copy);
 	return true;
+}
+
+/* Link entry i of a packed ring's table, which has no links, to the one behind it. */
+static void chain_link_entry(struct chain_desc *d, unsigned int i, unsigned int count)
+{
+	d->flags &= (uint16_t)~VRING_DESC_F_NEXT;
+	if (i + 1 < count)
+		d->flags |= VRING_DESC_F_NEXT;
+	d->next = (uint16_t)(i + 1);
 }
 
 static const char *chain_add_table(struct chain *c, struct chain_env *env, uint64_t table,
@@ -114,6 +124,8 @@ static const char *chain_add_table(struct chain *c, struct chain_env *env, uint6
 	for (steps = 0; steps < count; steps++) {
 		if (unlikely(!chain_read_entry(env, table, i, &d)))
 			return "an indirect table outside of guest memory";
+		if (env->packed)
+			chain_link_entry(&d, i, count);
 		if (unlikely(d.flags & VRING_DESC_F_INDIRECT))
 			return "an indirect table within an indirect table";
 		why = chain_add_plain(c, env, &d);

@@ -23,6 +23,7 @@ struct chain_env {
 	unsigned int hit;		/* see mem_find() */
 	unsigned int direct_max;	/* descriptors in the ring itself */
 	bool indirect;			/* VIRTIO_RING_F_INDIRECT_DESC is negotiated */
+	bool packed;			/* the format of the ring, and of tables */
 };
 
 /*
@@ -59,6 +60,14 @@ static inline struct chain_desc chain_read_desc(const void *p)
 	__asm__ volatile("" : "+m"(d) : : "memory");
 	return (struct chain_desc){ le64toh(d.addr), le32toh(d.len), le16toh(d.flags),
 				    le16toh(d.next) };
+}
+
+/* The same for the packed format, where id and flags have changed places. */
+static inline struct chain_desc chain_read_packed(const void *p)
+{
+	struct chain_desc d = chain_read_desc(p);
+
+	return (struct chain_desc){ d.addr, d.len, .flags = d.next, .next = d.flags };
 }
 
 void chain_init(struct chain *c);

@@ -21,8 +21,11 @@
 uint64_t dev_features_offered(const struct vhost_dev *dev)
 {
 	uint64_t f = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
-		     BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_RING_RESET);
+		     BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_RING_RESET) |
+		     BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_NOTIFY_ON_EMPTY);
 
+	if (dev->flags & VHOST_DEV_IN_ORDER)
+		f |= BIT(VIRTIO_F_IN_ORDER);
 	return dev->device_features | (f & ~dev->features_off) | BIT(VU_F_PROTOCOL_FEATURES);
 }
 

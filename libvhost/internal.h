@@ -23,6 +23,7 @@ struct ring_setup {
 	struct vu_vring_addr addr;	/* the front-end's addresses */
 	bool have_addr;
 	uint32_t base;			/* where to start from */
+	bool have_base;			/* base is known; if not, the ring is fresh */
 	int kick_fd, call_fd, err_fd;	/* -1: none */
 	int retired_fds[3];		/* replaced, while the queue may still know them */
 	unsigned int retired;
@@ -239,6 +240,17 @@ void ring_setup_exit(struct ring_setup *rs);
 void ring_setup_reset(struct ring_setup *rs);
 /* Replace one of the ring's fds; the old one is closed when the queue knows the new one. */
 void ring_setup_set_fd(struct ring_setup *v, int *slot, int fd);
+/* Where the ring starts from: what was said, or where fresh rings begin. */
+void ring_setup_set_base(struct ring_setup *rs, uint32_t base);
+uint32_t ring_setup_base(const struct vhost_dev *dev, const struct ring_setup *rs);
+/*
+ * Whether these are right for the negotiated format; and all that was said.  Without features it is
+ * the split one; but then they may still come, and bring the packed one.
+ */
+bool ring_setup_num_fits(const struct vhost_dev *dev, uint32_t num);
+bool ring_setup_base_fits(const struct vhost_dev *dev, uint32_t base);
+bool ring_setup_addr_fits(const struct vhost_dev *dev, const struct vu_vring_addr *addr);
+bool ring_setup_fits(const struct vhost_dev *dev, const struct ring_setup *rs);
 /* Whether any ring is started. */
 bool ring_setup_any_started(const struct vhost_dev *dev);
 /*

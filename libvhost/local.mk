@@ -8,7 +8,8 @@ noinst_LTLIBRARIES += libvhost/libcore.la
 libvhost_libcore_la_SOURCES = \
 	libvhost/backend_msg.c libvhost/chain.c libvhost/chain.h libvhost/conn.c \
 	libvhost/dev.c libvhost/endpoint.c libvhost/internal.h libvhost/listen.c libvhost/log.c libvhost/log.h \
-	libvhost/mem.c libvhost/mem.h libvhost/msg.c libvhost/msg.h libvhost/postcopy.c \
+	libvhost/mem.c libvhost/mem.h libvhost/msg.c libvhost/msg.h libvhost/packed.c \
+	libvhost/postcopy.c \
 	libvhost/proto.c libvhost/proto.h libvhost/proto_dev.c libvhost/proto_inflight.c \
 	libvhost/proto_iotlb.c libvhost/proto_log.c libvhost/proto_mem.c libvhost/proto_table.c \
 	libvhost/proto_type.c libvhost/proto_vring.c libvhost/queue.c libvhost/queue.h \

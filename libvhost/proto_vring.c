@@ -24,7 +24,8 @@ int proto_set_vring_num(struct vhost_dev *dev, struct msg *msg)
 {
 	const struct vu_vring_state *s = &msg->payload.state;
 
-	if (!s->num || s->num > dev->queue_size_max || !is_power_of_2(s->num))
+	if (!s->num || s->num > dev->queue_size_max ||
+	    (dev->features && !ring_setup_num_fits(dev, s->num)))
 		return -EINVAL;
 	dev->rings[s->index].num = s->num;
 	return 0;
@@ -41,7 +42,7 @@ int proto_set_vring_addr(struct vhost_dev *dev, struct msg *msg)
 	const struct vu_vring_addr *a = &msg->payload.addr;
 	struct ring_setup *rs = &dev->rings[a->index];
 
-	if (a->flags & ~VU_VRING_ADDR_F_LOG || a->desc % 16 || a->avail % 2 || a->used % 4)
+	if (a->flags & ~VU_VRING_ADDR_F_LOG || !ring_setup_addr_fits(dev, a))
 		return -EINVAL;
 	if (rs->started && !vring_same_addr(a, &rs->addr))
 		return -EBUSY;
@@ -54,9 +55,9 @@ int proto_set_vring_base(struct vhost_dev *dev, struct msg *msg)
 {
 	const struct vu_vring_state *s = &msg->payload.state;
 
-	if (s->num > UINT16_MAX)
+	if (dev->features && !ring_setup_base_fits(dev, s->num))
 		return -EINVAL;
-	dev->rings[s->index].base = s->num;
+	ring_setup_set_base(&dev->rings[s->index], s->num);
 	return 0;
 }
 
@@ -64,7 +65,7 @@ static void vring_base_known(struct vhost_dev *dev, int result)
 {
 	struct vu_vring_state *s = &dev->conn.in.msg.payload.state;
 
-	s->num = dev->rings[s->index].base;
+	s->num = ring_setup_base(dev, &dev->rings[s->index]);
 	proto_finish(dev, result ? result : PROTO_REPLY);
 }
 
@@ -126,7 +127,7 @@ int proto_set_vring_kick(struct vhost_dev *dev, struct msg *msg)
 	struct ring_setup *rs = &dev->rings[index];
 	int fd, ret;
 
-	if (!rs->num || !rs->have_addr)
+	if (!ring_setup_fits(dev, rs))
 		return -EINVAL;
 	ret = vring_take_fd(msg, &fd);
 	if (ret)

@@ -96,11 +96,16 @@ static struct vhost_req *queue_open_slot(struct vhost_queue *q)
 	return &s->req;
 }
 
-static void queue_close_slot(struct vhost_queue *q, struct slot *s)
+/* The device has nothing to do with it any more. */
+static void queue_end_request(struct vhost_queue *q, struct slot *s)
 {
 	assert(s->busy);
 	s->busy = false;
 	q->outstanding--;
+}
+
+static void queue_close_slot(struct vhost_queue *q, struct slot *s)
+{
 	s->hold->reqs--;
 	if (unlikely(s->hold != q->hold))
 		queue_drop_hold(q, s->hold);
@@ -183,6 +188,7 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
 		struct slot *s = q->taken[--q->take_seq & q->taken_mask];
 
 		q->ring.ops->untake(&q->ring, &s->elem);
+		queue_end_request(q, s);
 		queue_close_slot(q, s);
 	}
 	worker_touch(&q->round);
@@ -192,14 +198,38 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
  * Giving back
  */
 
+static void queue_done(struct vhost_queue *q, struct slot *s)
+{
+	q->done[q->done_cnt++] = s->elem;
+	queue_close_slot(q, s);
+}
+
+/*
+ * VIRTIO_F_IN_ORDER: in the order of taking.  A request which was pushed before an older one
+ * keeps its slot until that one comes.
+ */
+static void queue_done_in_order(struct vhost_queue *q)
+{
+	for (; q->order_seq != q->take_seq; q->order_seq++) {
+		struct slot *s = q->taken[q->order_seq & q->taken_mask];
+
+		if (s->busy)
+			return;
+		queue_done(q, s);
+	}
+}
+
 void vhost_req_push(struct vhost_req *req, size_t len)
 {
 	struct vhost_queue *q = req->queue;
 	struct slot *s = slot_of(req);
 
 	s->elem.len = (uint32_t)MIN(len, req->in_len);
-	q->done[q->done_cnt++] = s->elem;
-	queue_close_slot(q, s);
+	queue_end_request(q, s);
+	if (unlikely(q->conf.in_order))
+		queue_done_in_order(q);
+	else
+		queue_done(q, s);
 	worker_touch(&q->round);
 }
 

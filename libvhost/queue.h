@@ -24,6 +24,7 @@ struct event;
 struct queue_conf {
 	bool live;			/* the ring may be touched */
 	bool enabled;			/* the driver may be served */
+	bool in_order;			/* VIRTIO_F_IN_ORDER is negotiated */
 	bool poll;			/* no kicks will come: look at the ring by yourself */
 	const struct ring_ops *ops;
 	struct ring_conf ring;
@@ -56,7 +57,7 @@ struct mem_hold {
 struct slot {
 	struct vhost_req req;
 	struct ring_elem elem;
-	bool busy;			/* popped and not pushed */
+	bool busy;			/* popped and not pushed; pushed, it may wait for its turn */
 	struct mem_hold *hold;
 	struct iovec *slice;		/* room for vhost_req_slice() */
 	unsigned int slice_cap;		/* elements */
@@ -101,6 +102,7 @@ struct vhost_queue {
 	unsigned int free_cnt;
 	struct slot **taken;		/* the latest pops, at take_seq & taken_mask */
 	unsigned int take_seq, taken_mask;
+	unsigned int order_seq;		/* in_order: the oldest one not yet in done */
 	struct ring_elem *done;		/* pushed and not published */
 	unsigned int done_cnt;
 	unsigned int outstanding;	/* popped and not pushed */

@@ -225,6 +225,7 @@ static void queue_start_ring(struct vhost_queue *q)
 	q->ring = (struct ring){ .ops = q->conf.ops, .conf = q->conf.ring };
 	q->env.direct_max = q->conf.ring.num;
 	q->env.indirect = q->conf.ring.indirect;
+	q->env.packed = q->conf.ops == &packed_ops;
 	why = q->ring.ops->start(&q->ring);
 	if (why)
 		queue_break(q, why);
@@ -260,6 +261,7 @@ static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
 	}
 	q->conf = *next;
 	q->broken = false;
+	q->order_seq = q->take_seq;
 	q->quota = QUEUE_QUOTA;
 	worker_join(q->worker, &q->round);
 	queue_start_ring(q);

@@ -14,6 +14,9 @@
 
 #include "chain.h"
 
+/* The base of a fresh packed ring: slot 0, both wrap counters 1. */
+#define RING_PACKED_BASE 0x80008000u
+
 /* Where a ring is and how it is read; a value, made by the control worker. */
 struct ring_conf {
 	void *desc;			/* descriptor table, or packed descriptor ring */
@@ -23,6 +26,7 @@ struct ring_conf {
 	uint32_t base;			/* position to start from, as in SET_VRING_BASE */
 	bool event_idx;			/* VIRTIO_RING_F_EVENT_IDX is negotiated */
 	bool indirect;			/* VIRTIO_RING_F_INDIRECT_DESC is negotiated */
+	bool notify_on_empty;		/* VIRTIO_F_NOTIFY_ON_EMPTY of a legacy driver */
 };
 
 /* One chain as the ring names it, from take to publish. */
@@ -60,15 +64,27 @@ struct ring_ops {
 struct ring {
 	const struct ring_ops *ops;
 	struct ring_conf conf;
-	uint16_t next;			/* position of the next chain to take */
-	uint16_t seen;			/* the driver's index, as last read */
-	uint16_t used;			/* index of the next used element */
-	uint16_t signalled;		/* used, when signal_needed() was asked last */
-	bool signal_known;		/* signalled is valid */
-	bool stale;			/* used moved since signal_needed() was asked */
+	uint16_t next;			/* index, or slot, of the next chain to take */
+	uint16_t used;			/* index, or slot, of the next used element */
+	bool signal_known;		/* signal_needed() was asked before */
+	union {
+		/* split */
+		struct {
+			uint16_t seen;		/* the driver's index, as last read */
+			uint16_t signalled;	/* used, when signal_needed() was asked last */
+			bool stale;		/* used moved since then */
+		};
+		/* packed */
+		struct {
+			uint16_t held;		/* slots from used to next */
+			bool next_wrap, used_wrap;
+			unsigned int moved;	/* slots which used has gone since signal_needed()
+						 * was asked, at most all */
+		};
+	};
 };
 
-extern const struct ring_ops split_ops;
+extern const struct ring_ops split_ops, packed_ops;
 
 /* A store before and a load after it, both of shared memory, stay in order. */
 static inline void ring_full_barrier(void)

@@ -60,35 +60,96 @@ bool ring_setup_any_started(const struct vhost_dev *dev)
 	return false;
 }
 
-/*
- * Where the ring's parts are in our memory, event fields included (VIRTIO 2.7; a driver
- * without EVENT_IDX has that space too).  False: not there, or not there yet.
- */
+static bool dev_packed(const struct vhost_dev *dev)
+{
+	return dev->features & BIT(VIRTIO_F_RING_PACKED);
+}
+
+uint32_t ring_setup_base(const struct vhost_dev *dev, const struct ring_setup *rs)
+{
+	if (rs->have_base)
+		return rs->base;
+	return dev_packed(dev) ? RING_PACKED_BASE : 0;
+}
+
+void ring_setup_set_base(struct ring_setup *rs, uint32_t base)
+{
+	rs->base = base;
+	rs->have_base = true;
+}
+
+/* A ring's three areas: bytes, and alignment (VIRTIO 2.7, 2.8). */
+struct ring_areas {
+	uint64_t desc, driver, device;
+	unsigned int driver_align, device_align;
+};
+
+#define DESC_ALIGN 16
+
+static struct ring_areas ring_areas(const struct vhost_dev *dev, uint64_t num)
+{
+	if (dev_packed(dev))
+		return (struct ring_areas){ 16 * num, 4, 4, 4, 4 };
+	/* Event fields included: a driver without EVENT_IDX has that space too. */
+	return (struct ring_areas){ 16 * num, 6 + 2 * num, 6 + 8 * num, 2, 4 };
+}
+
+bool ring_setup_num_fits(const struct vhost_dev *dev, uint32_t num)
+{
+	return num && num <= dev->queue_size_max && (dev_packed(dev) || is_power_of_2(num));
+}
+
+bool ring_setup_base_fits(const struct vhost_dev *dev, uint32_t base)
+{
+	return dev_packed(dev) || base <= UINT16_MAX;
+}
+
+bool ring_setup_addr_fits(const struct vhost_dev *dev, const struct vu_vring_addr *addr)
+{
+	struct ring_areas a = ring_areas(dev, 0);
+
+	return addr->desc % DESC_ALIGN == 0 && addr->avail % a.driver_align == 0 &&
+	       addr->used % a.device_align == 0;
+}
+
+bool ring_setup_fits(const struct vhost_dev *dev, const struct ring_setup *rs)
+{
+	return ring_setup_num_fits(dev, rs->num) && ring_setup_base_fits(dev, rs->base) &&
+	       rs->have_addr && ring_setup_addr_fits(dev, &rs->addr);
+}
+
+/* Where the ring's parts are in our memory.  False: not there, or not there yet. */
 static bool ring_setup_find(const struct vhost_dev *dev, const struct ring_setup *rs, struct ring_conf *conf)
 {
 	const struct mem_map *map = dev->mem.map;
+	struct ring_areas a = ring_areas(dev, rs->num);
 
 	if (!map || !rs->num || !rs->have_addr)
 		return false;
-	conf->desc = mem_find_uva(map, rs->addr.desc, 16 * (uint64_t)rs->num);
-	conf->driver = mem_find_uva(map, rs->addr.avail, 6 + 2 * (uint64_t)rs->num);
-	conf->device = mem_find_uva(map, rs->addr.used, 6 + 8 * (uint64_t)rs->num);
+	conf->desc = mem_find_uva(map, rs->addr.desc, a.desc);
+	conf->driver = mem_find_uva(map, rs->addr.avail, a.driver);
+	conf->device = mem_find_uva(map, rs->addr.used, a.device);
 	/* The front-end's addresses are aligned; the mapping may not be alike. */
-	return conf->desc && conf->driver && conf->device && (uintptr_t)conf->desc % 16 == 0 &&
-	       (uintptr_t)conf->driver % 2 == 0 && (uintptr_t)conf->device % 4 == 0;
+	return conf->desc && conf->driver && conf->device &&
+	       (uintptr_t)conf->desc % DESC_ALIGN == 0 &&
+	       (uintptr_t)conf->driver % a.driver_align == 0 &&
+	       (uintptr_t)conf->device % a.device_align == 0;
 }
 
 static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup *rs, struct queue_conf *conf)
 {
 	*conf = (struct queue_conf){
 		.enabled = rs->enabled,
+		.in_order = dev->features & BIT(VIRTIO_F_IN_ORDER),
+		.ops = dev_packed(dev) ? &packed_ops : &split_ops,
 		.poll = rs->poll,
-		.ops = &split_ops,
 		.ring = {
 			.num = rs->num,
-			.base = rs->base,
+			.base = ring_setup_base(dev, rs),
 			.event_idx = dev->features & BIT(VIRTIO_RING_F_EVENT_IDX),
 			.indirect = dev->features & BIT(VIRTIO_RING_F_INDIRECT_DESC),
+			.notify_on_empty = dev->features & BIT(VIRTIO_F_NOTIFY_ON_EMPTY) &&
+					   !(dev->features & BIT(VIRTIO_F_VERSION_1)),
 		},
 		.kick_fd = rs->kick_fd,
 		.call_fd = rs->call_fd,
@@ -116,7 +177,7 @@ static void ring_setup_changed(struct queue_change *change)
 	if (change->result < 0)
 		dev->change_result = change->result;
 	if (rs->live && !change->next.live)
-		rs->base = change->base;
+		ring_setup_set_base(rs, change->base);
 	/* A queue which could not start is not live; one which could not change is as before. */
 	rs->live = change->next.live && (rs->live || !change->result);
 	ring_setup_close_retired(rs);

@@ -5,6 +5,8 @@
  * Positions are free-running 16-bit indices.  The used index lives in guest
  * memory only: it is read when the ring starts, since the driver may have been
  * reset meanwhile, and kept here afterwards.
+ *
+ * Of a ring we write the used ring, its event word included.
  */
 #include "ring.h"
 
@@ -116,6 +118,9 @@ static bool split_signal_needed(struct ring *r)
 	/* idx before flags or used_event; pairs with the driver, which writes its wish and then
 	 * looks at idx again. */
 	ring_full_barrier();
+	if (unlikely(r->conf.notify_on_empty) &&
+	    ring_load(&split_avail_ring(r)->idx) == r->used)
+		return true;
 	if (!r->conf.event_idx)
 		return !(ring_load(&split_avail_ring(r)->flags) & VRING_AVAIL_F_NO_INTERRUPT);
 	event = ring_load(split_used_event(r));

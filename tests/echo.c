@@ -5,6 +5,8 @@
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
+#include <linux/virtio_config.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -197,16 +199,21 @@ static void echo_start_pair(struct echo *e)
 	echo_run(e);
 }
 
+void echo_start_as(struct echo *e, unsigned int nworkers, unsigned int flags,
+		   void (*kick)(struct vhost_queue *q))
+{
+	echo_create(e, nworkers, flags, kick);
+	echo_start_pair(e);
+}
+
 void echo_start(struct echo *e, unsigned int nworkers, unsigned int flags)
 {
-	echo_create(e, nworkers, flags, echo_kick);
-	echo_start_pair(e);
+	echo_start_as(e, nworkers, flags, echo_kick);
 }
 
 void echo_start_with(struct echo *e, unsigned int nworkers, void (*kick)(struct vhost_queue *q))
 {
-	echo_create(e, nworkers, 0, kick);
-	echo_start_pair(e);
+	echo_start_as(e, nworkers, 0, kick);
 }
 
 void echo_start_listen(struct echo *e, unsigned int nworkers, const char *path)
@@ -278,7 +285,7 @@ void echo_up(struct echo *e, struct echo_rings *r, unsigned int n, unsigned int 
 	r->n = n;
 	ck_assert_int_eq(fe_mem_init(&r->mem, 0, 16 << 20), 0);
 	ck_assert_int_eq(fe_negotiate(&e->fe, features | FE_BIT(VU_F_PROTOCOL_FEATURES) |
-				      FE_BIT(32), ~UINT64_C(0)), 0);
+				      FE_BIT(VIRTIO_F_VERSION_1), ~UINT64_C(0)), 0);
 	for (i = 0; i < n; i++) {
 		const struct fe_ring_params params = {
 			.index = i,
@@ -293,6 +300,24 @@ void echo_up(struct echo *e, struct echo_rings *r, unsigned int n, unsigned int 
 	ck_assert_int_eq(fe_start(&e->fe, &r->mem, r->list, n), 0);
 }
 
+void echo_setup(struct echo *e, struct echo_rings *r, uint64_t features)
+{
+	const struct fe_ring_params params = { .size = 16, .features = features };
+	struct vu_vring_addr addr;
+
+	memset(r, 0, sizeof(*r));
+	r->n = 1;
+	ck_assert_int_eq(fe_mem_init(&r->mem, 0, 1 << 20), 0);
+	ck_assert_int_eq(fe_ring_init(&r->ring[0], &r->mem, &params), 0);
+	ck_assert_int_eq(fe_set_features(&e->fe, features), 0);
+	ck_assert_int_eq(fe_start_mem(&e->fe, &r->mem), 0);
+	ck_assert_int_eq(fe_set_vring_num(&e->fe, 0, 16), 0);
+	ck_assert_int_eq(fe_set_vring_base(&e->fe, 0, 0), 0);
+	fe_ring_get_addr(&r->ring[0], &addr);
+	ck_assert_int_eq(fe_set_vring_addr(&e->fe, &addr), 0);
+	ck_assert_int_eq(fe_set_vring_call(&e->fe, 0, r->ring[0].call_fd), 0);
+}
+
 void echo_down(struct echo *e, struct echo_rings *r)
 {
 	unsigned int i;
@@ -301,6 +326,25 @@ void echo_down(struct echo *e, struct echo_rings *r)
 	for (i = 0; i < r->n; i++)
 		fe_ring_free(&r->ring[i]);
 	fe_mem_free(&r->mem);
+}
+
+void echo_add(struct fe_ring *ring)
+{
+	struct iovec o = { fe_mem_alloc(ring->mem, 64, 1), 64 };
+	struct iovec i = { fe_mem_alloc(ring->mem, 64, 1), 64 };
+
+	ck_assert_int_ge(fe_ring_add(ring, &o, 1, &i, 1, o.iov_base), 0);
+	fe_ring_publish(ring);
+}
+
+void echo_get(struct fe_ring *ring)
+{
+	uint32_t len;
+	void *cookie;
+
+	ck_assert_int_eq(fe_ring_wait(ring, FE_TIMEOUT_MS), 0);
+	ck_assert_int_eq(fe_ring_get(ring, &cookie, &len), 1);
+	ck_assert_uint_eq(len, 64);
 }
 
 void echo_check(struct fe_ring *ring, unsigned int len)
@@ -365,6 +409,13 @@ void echo_stats(struct echo *e, unsigned int i, struct vhost_queue_stats *stats)
 	struct echo_stats_call call = { vhost_dev_queue(e->dev, i), stats };
 
 	vhost_worker_call(vhost_queue_worker(call.q), echo_get_stats, &call);
+}
+
+bool echo_readable(int fd, int timeout_ms)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+
+	return poll(&p, 1, timeout_ms) == 1;
 }
 
 void echo_wait(atomic_uint *counter, unsigned int n)

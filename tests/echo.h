@@ -20,6 +20,27 @@
 #define ECHO_HELD_MAX	256
 #define ECHO_PRIV	24		/* private bytes of a request */
 
+/* How long nothing must happen to be taken for "does not happen". */
+#define ECHO_QUIET_MS	30
+
+/*
+ * Most tests run with 0, 1 and 2 workers for the queues, and so for split and then for packed
+ * rings, by the index of a loop test; those without rings have no use for the latter.
+ */
+#define ECHO_RUNS_SPLIT	3
+#define ECHO_RUNS	(2 * ECHO_RUNS_SPLIT)
+
+static inline unsigned int echo_run_workers(int i)
+{
+	return (unsigned int)i % ECHO_RUNS_SPLIT;
+}
+
+/* The format's feature bit, if it has one. */
+static inline uint64_t echo_run_format(int i)
+{
+	return i / ECHO_RUNS_SPLIT % 2 ? FE_BIT(VIRTIO_F_RING_PACKED) : 0;
+}
+
 struct echo {
 	struct vhost_dev *dev;
 	struct vhost_worker *control, *workers[2];
@@ -40,6 +61,8 @@ void echo_start(struct echo *e, unsigned int nworkers, unsigned int flags);
 
 /* The same with another kick; req_priv of its requests is ECHO_PRIV. */
 void echo_start_with(struct echo *e, unsigned int nworkers, void (*kick)(struct vhost_queue *q));
+void echo_start_as(struct echo *e, unsigned int nworkers, unsigned int flags,
+		   void (*kick)(struct vhost_queue *q));
 
 /* Close the front-end, stop the device, and check that no fd is left. */
 void echo_stop(struct echo *e);
@@ -60,6 +83,13 @@ void echo_up(struct echo *e, struct echo_rings *r, unsigned int n, unsigned int 
 	     uint64_t features);
 void echo_down(struct echo *e, struct echo_rings *r);
 
+/* Negotiate these features and set up ring 0, but leave out what comes after its addresses. */
+void echo_setup(struct echo *e, struct echo_rings *r, uint64_t features);
+
+/* Publish one request of 64 bytes without waiting for it; wait for one. */
+void echo_add(struct fe_ring *ring);
+void echo_get(struct fe_ring *ring);
+
 /* Send len bytes through the ring and check that they come back. */
 void echo_check(struct fe_ring *ring, unsigned int len);
 
@@ -74,6 +104,8 @@ void echo_stats(struct echo *e, unsigned int i, struct vhost_queue_stats *stats)
 
 /* Wait until *counter is at least n. */
 void echo_wait(atomic_uint *counter, unsigned int n);
+
+bool echo_readable(int fd, int timeout_ms);
 
 /* The number of open fds of this process. */
 int echo_count_fds(void);

@@ -25,8 +25,9 @@ echo_LDADD = tests/libecho.la frontend/libfrontend.la libvhost/libcore.la $(CHEC
 
 library_tests = \
 	tests/unit/test_iov tests/unit/test_worker \
-	tests/proto/test_messages tests/proto/test_session tests/proto/test_memory \
-	tests/proto/test_hostile tests/proto/test_requests \
+	tests/proto/test_messages tests/proto/test_session tests/proto/test_rings \
+	tests/proto/test_memory tests/proto/test_hostile tests/proto/test_packed \
+	tests/proto/test_order tests/proto/test_requests \
 	tests/proto/test_endpoint tests/proto/test_poll tests/proto/test_hugetlb
 check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)
@@ -43,9 +44,22 @@ tests_proto_test_messages_LDADD = $(echo_LDADD)
 tests_proto_test_session_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_session_CFLAGS = $(check_CFLAGS)
 tests_proto_test_session_LDADD = $(echo_LDADD)
+tests_proto_test_rings_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_rings_CFLAGS = $(check_CFLAGS)
+tests_proto_test_rings_LDADD = $(echo_LDADD)
+tests_proto_test_packed_SOURCES = \
+	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_packed.c
+tests_proto_test_packed_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_packed_CFLAGS = $(check_CFLAGS)
+tests_proto_test_packed_LDADD = $(echo_LDADD)
+tests_proto_test_order_CPPFLAGS = $(check_CPPFLAGS)
+tests_proto_test_order_CFLAGS = $(check_CFLAGS)
+tests_proto_test_order_LDADD = $(echo_LDADD)
 tests_proto_test_memory_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_memory_CFLAGS = $(check_CFLAGS)
 tests_proto_test_memory_LDADD = $(echo_LDADD)
+tests_proto_test_hostile_SOURCES = \
+	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_hostile.c
 tests_proto_test_hostile_CPPFLAGS = $(check_CPPFLAGS)
 tests_proto_test_hostile_CFLAGS = $(check_CFLAGS)
 tests_proto_test_hostile_LDADD = $(echo_LDADD)

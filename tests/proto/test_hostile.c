@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Drivers which write what no driver should.
+ * Drivers which write what no driver should, in split rings and whatever the format.
  *
  * A table of attacks on queue 0.  What makes no sense breaks that queue: its err fd is
  * signalled and nothing more is taken.  What is odd but allowed is served.  Either
@@ -19,27 +19,18 @@
 #include <unistd.h>
 
 #include "tests/echo.h"
+#include "tests/proto/hostile.h"
 #include "tests/tap.h"
 #include "util.h"
 
-#define SIZE 16u
 #define NEXT VRING_DESC_F_NEXT
 #define WRITE VRING_DESC_F_WRITE
 #define INDIRECT VRING_DESC_F_INDIRECT
 #define F_INDIRECT FE_BIT(VIRTIO_RING_F_INDIRECT_DESC)
 #define F_EVENT_IDX FE_BIT(VIRTIO_RING_F_EVENT_IDX)
 
-/* Guest addresses for the table: BUF is memory, NOWHERE is not, END is its last page. */
-#define MEM_SIZE (UINT64_C(16) << 20)
-#define BUF (UINT64_C(15) << 20)
-#define TABLE (UINT64_C(14) << 20)
-#define END (MEM_SIZE - 4096)
-#define NOWHERE (UINT64_C(1) << 40)
-
 struct attack {
-	const char *name;
-	bool allowed;			/* odd, but it has to be served */
-	uint32_t used;			/* when served: the length which is told */
+	struct hostile_case c;
 	unsigned int n;			/* descriptors */
 	struct fe_raw_desc desc[4];
 	/* what cannot be said by descriptors */
@@ -51,7 +42,7 @@ struct attack {
 
 static void avail_idx_jumps(struct fe_ring *ring)
 {
-	fe_split_set_avail_idx(ring, SIZE + 1);
+	fe_split_set_avail_idx(ring, HOSTILE_SIZE + 1);
 }
 
 static void avail_idx_far(struct fe_ring *ring)
@@ -66,7 +57,7 @@ static void avail_idx_backwards(struct fe_ring *ring)
 
 static void head_beyond_ring(struct fe_ring *ring)
 {
-	fe_split_add_head(ring, SIZE);
+	fe_split_add_head(ring, HOSTILE_SIZE);
 	fe_ring_publish(ring);
 }
 
@@ -78,101 +69,102 @@ static void head_far_beyond_ring(struct fe_ring *ring)
 
 static const struct attack attacks[] = {
 	/* the available ring */
-	{ "available index jumps by more than the ring", .act = avail_idx_jumps },
-	{ "available index half way round", .act = avail_idx_far },
-	{ "available index goes backwards", .act = avail_idx_backwards },
-	{ "head beyond the ring", .act = head_beyond_ring },
-	{ "head far beyond the ring", .act = head_far_beyond_ring },
+	{ { "available index jumps by more than the ring" }, .act = avail_idx_jumps },
+	{ { "available index half way round" }, .act = avail_idx_far },
+	{ { "available index goes backwards" }, .act = avail_idx_backwards },
+	{ { "head beyond the ring" }, .act = head_beyond_ring },
+	{ { "head far beyond the ring" }, .act = head_far_beyond_ring },
 
 	/* loops */
-	{ "descriptor loops to itself", .n = 1, .desc = { { 0, NEXT, 0, 8, BUF } } },
-	{ "two descriptors loop", .n = 2,
+	{ { "descriptor loops to itself" }, .n = 1, .desc = { { 0, NEXT, 0, 8, BUF } } },
+	{ { "two descriptors loop" }, .n = 2,
 	  .desc = { { 0, NEXT, 1, 8, BUF }, { 1, NEXT, 0, 8, BUF } } },
-	{ "loop of writable descriptors", .n = 2,
+	{ { "loop of writable descriptors" }, .n = 2,
 	  .desc = { { 0, NEXT | WRITE, 1, 8, BUF }, { 1, NEXT | WRITE, 0, 8, BUF } } },
-	{ "loop of empty descriptors", .n = 2,
+	{ { "loop of empty descriptors" }, .n = 2,
 	  .desc = { { 0, NEXT, 1, 0, BUF }, { 1, NEXT, 0, 0, BUF } } },
-	{ "next beyond the ring", .n = 1, .desc = { { 0, NEXT, SIZE, 8, BUF } } },
-	{ "next far beyond the ring", .n = 1, .desc = { { 0, NEXT, 0xffff, 8, BUF } } },
+	{ { "next beyond the ring" }, .n = 1, .desc = { { 0, NEXT, HOSTILE_SIZE, 8, BUF } } },
+	{ { "next far beyond the ring" }, .n = 1, .desc = { { 0, NEXT, 0xffff, 8, BUF } } },
 
 	/* addresses */
-	{ "address outside", .n = 1, .desc = { { 0, 0, 0, 8, NOWHERE } } },
-	{ "writable address outside", .n = 1, .desc = { { 0, WRITE, 0, 8, NOWHERE } } },
-	{ "end outside", .n = 1, .desc = { { 0, 0, 0, 4097, END } } },
-	{ "ends far outside", .n = 1, .desc = { { 0, 0, 0, UINT32_MAX, END } } },
-	{ "address wraps", .n = 1, .desc = { { 0, WRITE, 0, 4096, UINT64_MAX - 8 } } },
-	{ "address 2^64 - 1", .n = 1, .desc = { { 0, 0, 0, 1, UINT64_MAX } } },
-	{ "whole chain of 4 GiB", .n = 2,
+	{ { "address outside" }, .n = 1, .desc = { { 0, 0, 0, 8, NOWHERE } } },
+	{ { "writable address outside" }, .n = 1, .desc = { { 0, WRITE, 0, 8, NOWHERE } } },
+	{ { "end outside" }, .n = 1, .desc = { { 0, 0, 0, 4097, END } } },
+	{ { "ends far outside" }, .n = 1, .desc = { { 0, 0, 0, UINT32_MAX, END } } },
+	{ { "address wraps" }, .n = 1, .desc = { { 0, WRITE, 0, 4096, UINT64_MAX - 8 } } },
+	{ { "address 2^64 - 1" }, .n = 1, .desc = { { 0, 0, 0, 1, UINT64_MAX } } },
+	{ { "whole chain of 4 GiB" }, .n = 2,
 	  .desc = { { 0, NEXT, 1, 1u << 31, 0 }, { 1, 0, 0, 1u << 31, 0 } } },
 
 	/* order */
-	{ "readable behind writable", .n = 2,
+	{ { "readable behind writable" }, .n = 2,
 	  .desc = { { 0, NEXT | WRITE, 1, 8, BUF }, { 1, 0, 0, 8, BUF } } },
 
 	/* odd but allowed */
-	{ "no buffer at all", true, 0, 1, { { 0, 0, 0, 0, BUF } } },
-	{ "empty buffer outside of memory", true, 0, 1, { { 0, 0, 0, 0, NOWHERE } } },
-	{ "empty buffers between others", true, 8, 4,
+	{ { "no buffer at all", true, 0 }, 1, { { 0, 0, 0, 0, BUF } } },
+	{ { "empty buffer outside of memory", true, 0 }, 1, { { 0, 0, 0, 0, NOWHERE } } },
+	{ { "empty buffers between others", true, 8 }, 4,
 	  { { 0, NEXT, 1, 0, 0 }, { 1, NEXT, 2, 8, BUF }, { 2, NEXT | WRITE, 3, 0, 0 },
 	    { 3, WRITE, 0, 8, BUF + 8 } } },
-	{ "empty readable buffer behind a writable empty one", true, 8, 4,
+	{ { "empty readable buffer behind a writable empty one", true, 8 }, 4,
 	  { { 0, NEXT | WRITE, 1, 0, 0 }, { 1, NEXT, 2, 8, BUF }, { 2, NEXT | WRITE, 3, 4, BUF + 8 },
 	    { 3, WRITE, 0, 4, BUF + 12 } } },
-	{ "overlapping buffers", true, 64, 2,
+	{ { "overlapping buffers", true, 64 }, 2,
 	  { { 0, NEXT, 1, 64, BUF }, { 1, WRITE, 0, 64, BUF + 8 } } },
-	{ "buffers which are the ring itself", true, 0, 1, { { 0, 0, 0, 256, 0 } } },
-	{ "chain against the order of descriptors", true, 8, 3,
+	{ { "buffers which are the ring itself", true, 0 }, 1, { { 0, 0, 0, 256, 0 } } },
+	{ { "chain against the order of descriptors", true, 8 }, 3,
 	  { { 9, NEXT, 5, 4, BUF }, { 5, NEXT, 1, 4, BUF + 4 }, { 1, WRITE, 0, 64, BUF + 64 } } },
-	{ "last byte of memory", true, 1, 2,
+	{ { "last byte of memory", true, 1 }, 2,
 	  { { 0, NEXT, 1, 1, MEM_SIZE - 1 }, { 1, WRITE, 0, 1, BUF } } },
-	{ "next of a last descriptor", true, 0, 1, { { 0, 0, 0xffff, 8, BUF } } },
-	{ "unknown descriptor flags", true, 0, 1, { { 0, 0xfff8, 0, 8, BUF } } },
+	{ { "next of a last descriptor", true, 0 }, 1, { { 0, 0, 0xffff, 8, BUF } } },
+	{ { "unknown descriptor flags", true, 0 }, 1, { { 0, 0xfff8, 0, 8, BUF } } },
 
 	/* indirect tables */
-	{ "indirect", true, 8, 1, { { 0, INDIRECT, 0, 32, TABLE } }, NULL, 2,
+	{ { "indirect", true, 8 }, 1, { { 0, INDIRECT, 0, 32, TABLE } }, NULL, 2,
 	  { { 0, NEXT, 1, 8, BUF }, { 1, WRITE, 0, 64, BUF + 8 } } },
-	{ "indirect behind direct", true, 12, 2,
+	{ { "indirect behind direct", true, 12 }, 2,
 	  { { 3, NEXT, 7, 4, BUF }, { 7, INDIRECT, 0, 32, TABLE } }, NULL, 2,
 	  { { 0, NEXT, 1, 8, BUF }, { 1, WRITE, 0, 64, BUF + 8 } } },
-	{ "indirect with the write flag", true, 8, 1, { { 0, INDIRECT | WRITE, 0, 32, TABLE } },
+	{ { "indirect with the write flag", true, 8 }, 1, { { 0, INDIRECT | WRITE, 0, 32, TABLE } },
 	  NULL, 2, { { 0, NEXT, 1, 8, BUF }, { 1, WRITE, 0, 64, BUF + 8 } } },
-	{ "indirect against the order of its table", true, 8, 1, { { 0, INDIRECT, 0, 64, TABLE } },
+	{ { "indirect against the order of its table", true, 8 }, 1, { { 0, INDIRECT, 0, 64, TABLE } },
 	  NULL, 4, { { 0, NEXT, 3, 4, BUF }, { 1 }, { 2, WRITE, 0, 64, BUF + 8 },
 		     { 3, NEXT, 2, 4, BUF } } },
-	{ "indirect and next", .n = 2,
+	{ { "indirect and next" }, .n = 2,
 	  .desc = { { 0, INDIRECT | NEXT, 1, 16, TABLE }, { 1, WRITE, 0, 8, BUF } },
 	  .ntable = 1, .table = { { 0, 0, 0, 8, BUF } } },
-	{ "indirect within indirect", .n = 1, .desc = { { 0, INDIRECT, 0, 16, TABLE } },
+	{ { "indirect within indirect" }, .n = 1, .desc = { { 0, INDIRECT, 0, 16, TABLE } },
 	  .ntable = 1, .table = { { 0, INDIRECT, 0, 16, TABLE } } },
-	{ "indirect table without entries", .n = 1, .desc = { { 0, INDIRECT, 0, 0, TABLE } } },
-	{ "indirect table of odd length", .n = 1, .desc = { { 0, INDIRECT, 0, 24, TABLE } } },
-	{ "indirect table too long", .n = 1, .desc = { { 0, INDIRECT, 0, 1025 * 16, TABLE } } },
-	{ "indirect table of 4 GiB", .n = 1, .desc = { { 0, INDIRECT, 0, UINT32_MAX - 15, TABLE } } },
-	{ "indirect table outside", .n = 1, .desc = { { 0, INDIRECT, 0, 16, NOWHERE } } },
-	{ "indirect table ends outside", .n = 1, .desc = { { 0, INDIRECT, 0, 32, MEM_SIZE - 16 } },
+	{ { "indirect table without entries" }, .n = 1, .desc = { { 0, INDIRECT, 0, 0, TABLE } } },
+	{ { "indirect table of odd length" }, .n = 1, .desc = { { 0, INDIRECT, 0, 24, TABLE } } },
+	{ { "indirect table too long" }, .n = 1, .desc = { { 0, INDIRECT, 0, 1025 * 16, TABLE } } },
+	{ { "indirect table of 4 GiB" }, .n = 1, .desc = { { 0, INDIRECT, 0, UINT32_MAX - 15, TABLE } } },
+	{ { "indirect table outside" }, .n = 1, .desc = { { 0, INDIRECT, 0, 16, NOWHERE } } },
+	{ { "indirect table ends outside" }, .n = 1, .desc = { { 0, INDIRECT, 0, 32, MEM_SIZE - 16 } },
 	  .act = NULL },
-	{ "indirect table wraps", .n = 1, .desc = { { 0, INDIRECT, 0, 32, UINT64_MAX - 15 } } },
-	{ "indirect next leaves its table", .n = 1, .desc = { { 0, INDIRECT, 0, 32, TABLE } },
+	{ { "indirect table wraps" }, .n = 1, .desc = { { 0, INDIRECT, 0, 32, UINT64_MAX - 15 } } },
+	{ { "indirect next leaves its table" }, .n = 1, .desc = { { 0, INDIRECT, 0, 32, TABLE } },
 	  .ntable = 1, .table = { { 0, NEXT, 2, 8, BUF } } },
-	{ "indirect descriptor loops to itself", .n = 1, .desc = { { 0, INDIRECT, 0, 32, TABLE } },
+	{ { "indirect descriptor loops to itself" }, .n = 1, .desc = { { 0, INDIRECT, 0, 32, TABLE } },
 	  .ntable = 1, .table = { { 0, NEXT, 0, 8, BUF } } },
-	{ "indirect descriptors loop", .n = 1, .desc = { { 0, INDIRECT, 0, 32, TABLE } },
+	{ { "indirect descriptors loop" }, .n = 1, .desc = { { 0, INDIRECT, 0, 32, TABLE } },
 	  .ntable = 2, .table = { { 0, NEXT, 1, 0, BUF }, { 1, NEXT, 0, 0, BUF } } },
-	{ "indirect readable behind writable", .n = 1, .desc = { { 0, INDIRECT, 0, 32, TABLE } },
+	{ { "indirect readable behind writable" }, .n = 1, .desc = { { 0, INDIRECT, 0, 32, TABLE } },
 	  .ntable = 2, .table = { { 0, NEXT | WRITE, 1, 8, BUF }, { 1, 0, 0, 8, BUF } } },
-	{ "readable in the table behind direct writable", .n = 2,
+	{ { "readable in the table behind direct writable" }, .n = 2,
 	  .desc = { { 0, NEXT | WRITE, 1, 8, BUF }, { 1, INDIRECT, 0, 16, TABLE } },
 	  .ntable = 1, .table = { { 0, 0, 0, 8, BUF } } },
 };
 
 /* Attacks on a device which did not negotiate what they use. */
 static const struct attack without_indirect = {
-	"indirect without its feature", .n = 1, .desc = { { 0, INDIRECT, 0, 16, TABLE } },
+	{ "indirect without its feature" }, .n = 1, .desc = { { 0, INDIRECT, 0, 16, TABLE } },
 	.ntable = 1, .table = { { 0, 0, 0, 8, BUF } },
 };
 
-static void attack(struct fe_ring *ring, const struct attack *a)
+static void attack(struct fe_ring *ring, const struct hostile_case *c)
 {
+	const struct attack *a = container_of(c, const struct attack, c);
 	struct vring_desc *table = fe_mem_ptr(ring->mem, TABLE, 4096);
 	unsigned int i;
 
@@ -192,89 +184,18 @@ static void attack(struct fe_ring *ring, const struct attack *a)
 	fe_ring_kick_always(ring);
 }
 
-static void expect_served(struct fe_ring *ring, const struct attack *a)
-{
-	uint32_t used;
-	void *cookie;
-
-	ck_assert_msg(!fe_ring_wait(ring, FE_TIMEOUT_MS), "%s: not served", a->name);
-	ck_assert_int_eq(fe_ring_get(ring, &cookie, &used), 1);
-	ck_assert_msg(used == a->used, "%s: %u", a->name, used);
-}
-
-/* Forget that the err fd was signalled. */
-static void clear_err(struct fe_ring *ring)
-{
-	eventfd_t count;
-
-	eventfd_read(ring->err_fd, &count);
-}
-
-static void expect_broken(struct fe_ring *ring, const struct attack *a)
-{
-	ck_assert_msg(!fe_ring_wait_err(ring, FE_TIMEOUT_MS), "%s: no err", a->name);
-	clear_err(ring);
-	/* Broken is broken: a good request is not served either. */
-	fe_split_set_avail_idx(ring, 1);
-	fe_ring_kick_always(ring);
-	ck_assert_int_eq(fe_ring_wait(ring, 5), -ETIMEDOUT);
-	ck_assert_uint_eq(fe_split_used_idx(ring), 0);
-}
-
-static void restart(struct fe *fe, struct fe_ring *ring)
-{
-	uint32_t base;
-
-	ck_assert_int_eq(fe_get_vring_base(fe, ring->index, &base), 0);
-	fe_ring_reset(ring, 0);
-	clear_err(ring);
-	ck_assert_int_eq(fe_start_ring(fe, ring), 0);
-	ck_assert_int_eq(fe_set_vring_enable(fe, ring->index, true), 0);
-}
-
-static void run_attack(const struct attack *a, unsigned int nworkers, uint64_t features)
-{
-	struct vhost_queue_stats stats;
-	struct echo_rings r, r2;
-	char path[64];
-	struct echo e;
-
-	snprintf(path, sizeof(path), "/tmp/libvhost-hostile-%d.sock", getpid());
-	echo_start_listen(&e, nworkers, path);
-	echo_up(&e, &r, 2, SIZE, features);
-	attack(&r.ring[0], a);
-	if (a->allowed)
-		expect_served(&r.ring[0], a);
-	else
-		expect_broken(&r.ring[0], a);
-	echo_check(&r.ring[1], 100);
-	restart(&e.fe, &r.ring[0]);
-	echo_check(&r.ring[0], 100);
-	echo_check(&r.ring[1], 100);
-	fe_close(&e.fe);
-	echo_wait(&e.downs, 1);
-	echo_stats(&e, 0, &stats);
-	ck_assert_uint_eq(stats.breaks, !a->allowed);
-	ck_assert_int_eq(fe_connect(&e.fe, path), 0);
-	echo_up(&e, &r2, 2, SIZE, features);
-	echo_check(&r2.ring[0], 100);
-	echo_down(&e, &r2);
-	echo_down(&e, &r);
-	unlink(path);
-	echo_stop(&e);
-}
-
 START_TEST(attack_on_one_queue)
 {
 	unsigned int i = (unsigned int)_i;
 
-	run_attack(&attacks[i / 2], i % 2, i % 2 ? F_INDIRECT | F_EVENT_IDX : F_INDIRECT);
+	hostile_run(&attacks[i / 2].c, attack, i % 2,
+		    i % 2 ? F_INDIRECT | F_EVENT_IDX : F_INDIRECT);
 }
 END_TEST
 
 START_TEST(attack_by_a_feature_which_was_not_negotiated)
 {
-	run_attack(&without_indirect, (unsigned int)_i, 0);
+	hostile_run(&without_indirect.c, attack, (unsigned int)_i, 0);
 }
 END_TEST
 
@@ -285,12 +206,12 @@ START_TEST(base_which_does_not_fit_the_used_index)
 	uint32_t base;
 
 	echo_start(&e, (unsigned int)_i, 0);
-	echo_up(&e, &r, 2, SIZE, 0);
+	echo_up(&e, &r, 2, HOSTILE_SIZE, 0);
 	ck_assert_int_eq(fe_get_vring_base(&e.fe, 0, &base), 0);
 	ck_assert_int_eq(fe_set_vring_base(&e.fe, 0, 1000), 0);
 	ck_assert_int_eq(fe_set_vring_kick(&e.fe, 0, r.ring[0].kick_fd), 0);
 	ck_assert_int_eq(fe_ring_wait_err(&r.ring[0], FE_TIMEOUT_MS), 0);
-	restart(&e.fe, &r.ring[0]);
+	hostile_restart(&e.fe, &r.ring[0]);
 	echo_check(&r.ring[0], 10);
 	echo_down(&e, &r);
 	echo_stop(&e);
@@ -303,9 +224,9 @@ START_TEST(err_fd_which_comes_late_is_told)
 	struct echo e;
 
 	echo_start(&e, (unsigned int)_i, 0);
-	echo_up(&e, &r, 1, SIZE, 0);
+	echo_up(&e, &r, 1, HOSTILE_SIZE, 0);
 	ck_assert_int_eq(fe_set_vring_err(&e.fe, 0, -1), 0);
-	attack(&r.ring[0], &attacks[0]);
+	attack(&r.ring[0], &attacks[0].c);
 	ck_assert_int_eq(fe_ring_wait_err(&r.ring[0], 20), -ETIMEDOUT);
 	ck_assert_int_eq(fe_set_vring_err(&e.fe, 0, r.ring[0].err_fd), 0);
 	ck_assert_int_eq(fe_ring_wait_err(&r.ring[0], FE_TIMEOUT_MS), 0);
@@ -350,7 +271,7 @@ static void *scribble(void *arg)
 
 	while (!atomic_load(&s->stop)) {
 		unsigned int x = (unsigned int)rand_r(&s->seed);
-		volatile struct vring_desc *d = x & 16 ? &s->table[x % 16] : &s->desc[x % SIZE];
+		volatile struct vring_desc *d = x & 16 ? &s->table[x % 16] : &s->desc[x % HOSTILE_SIZE];
 
 		switch (x >> 8 & 7) {
 		case 0: d->flags = (uint16_t)(x >> 12 & 7); break;
@@ -359,7 +280,7 @@ static void *scribble(void *arg)
 		case 3: d->addr = x >> 12 & 1 ? BUF : TABLE; break;
 		case 4: d->len = UINT32_MAX; break;
 		case 5: d->addr = NOWHERE; break;
-		case 6: s->avail->ring[x % SIZE] = (uint16_t)(x >> 12 & 31); break;
+		case 6: s->avail->ring[x % HOSTILE_SIZE] = (uint16_t)(x >> 12 & 31); break;
 		default: d->flags = INDIRECT; d->addr = TABLE; d->len = 256; break;
 		}
 	}
@@ -375,7 +296,7 @@ START_TEST(ring_which_changes_while_it_is_read)
 	int i;
 
 	echo_start(&e, (unsigned int)_i % 2, 0);
-	echo_up(&e, &r, 2, SIZE, F_INDIRECT);
+	echo_up(&e, &r, 2, HOSTILE_SIZE, F_INDIRECT);
 	scribbler_init(&s, &r.ring[0], (unsigned int)_i);
 	ck_assert_int_eq(pthread_create(&thread, NULL, scribble, &s), 0);
 	for (i = 0; i < 300; i++) {
@@ -385,16 +306,16 @@ START_TEST(ring_which_changes_while_it_is_read)
 		for (idx = 0; idx < 50; idx++) {
 			uint16_t used = fe_split_used_idx(&r.ring[0]);
 
-			fe_split_set_avail_idx(&r.ring[0], (uint16_t)(used + SIZE));
+			fe_split_set_avail_idx(&r.ring[0], (uint16_t)(used + HOSTILE_SIZE));
 			fe_ring_kick_always(&r.ring[0]);
 			if (!fe_ring_wait_err(&r.ring[0], 0))
 				break;
 		}
-		restart(&e.fe, &r.ring[0]);
+		hostile_restart(&e.fe, &r.ring[0]);
 	}
 	atomic_store(&s.stop, true);
 	pthread_join(thread, NULL);
-	restart(&e.fe, &r.ring[0]);
+	hostile_restart(&e.fe, &r.ring[0]);
 	echo_check(&r.ring[0], 100);
 	echo_check(&r.ring[1], 100);
 	echo_down(&e, &r);

@@ -2,11 +2,10 @@
 /*
  * Guest memory: tables and regions, changed while rings run, and memory which vanishes.
  *
- * As in test_session.c each test runs with 0, 1 and 2 workers for the queues.
+ * As in test_rings.c each test runs for both formats, with 0, 1 and 2 workers for the queues.
  */
 #include <errno.h>
 #include <linux/virtio_config.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,28 +18,21 @@
 
 #define ALL ~UINT64_C(0)
 #define MEM_TABLE (ALL & ~FE_BIT(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
-#define QUIET_MS 30
-
-static bool readable(int fd, int timeout_ms)
-{
-	struct pollfd p = { fd, POLLIN, 0 };
-
-	return poll(&p, 1, timeout_ms) == 1;
-}
 
 /* A device with the ring in region 0, and rings and requests going through it. */
-static void up(struct echo *e, struct echo_rings *r, unsigned int nworkers, uint64_t protocol)
+static void up(struct echo *e, struct echo_rings *r, int run, uint64_t protocol)
 {
-	const struct fe_ring_params params = { .size = 16, .features = 0 };
+	const uint64_t format = echo_run_format(run);
+	const struct fe_ring_params params = { .size = 16, .features = format };
 
-	echo_start(e, nworkers, 0);
+	echo_start(e, echo_run_workers(run), 0);
 	memset(r, 0, sizeof(*r));
 	r->n = 1;
 	r->list[0] = &r->ring[0];
 	ck_assert_int_eq(fe_mem_init(&r->mem, 0, 1 << 20), 0);
 	ck_assert_int_eq(fe_ring_init(&r->ring[0], &r->mem, &params), 0);
 	ck_assert_int_eq(fe_negotiate(&e->fe, FE_BIT(VU_F_PROTOCOL_FEATURES) |
-				      FE_BIT(VIRTIO_F_VERSION_1), protocol), 0);
+				      FE_BIT(VIRTIO_F_VERSION_1) | format, protocol), 0);
 	ck_assert_int_eq(fe_start(&e->fe, &r->mem, r->list, 1), 0);
 	echo_check(&r->ring[0], 10);
 }
@@ -65,7 +57,7 @@ START_TEST(table_replaced_while_rings_run)
 	struct echo e;
 	int i;
 
-	up(&e, &r, (unsigned int)_i, MEM_TABLE);
+	up(&e, &r, _i, MEM_TABLE);
 	for (i = 0; i < 10; i++) {
 		ck_assert_int_eq(fe_set_mem_table(&e.fe, &r.mem), 0);
 		echo_check(&r.ring[0], 100);
@@ -88,7 +80,7 @@ START_TEST(table_replaced_while_requests_use_it)
 	struct echo e;
 	struct iovec o, i;
 
-	up(&e, &r, (unsigned int)_i, MEM_TABLE);
+	up(&e, &r, _i, MEM_TABLE);
 	region = &r.mem.regions[0];
 	table.regions[0] = (struct vu_region){ region->gpa, region->size, region->uva,
 					       region->offset };
@@ -100,7 +92,7 @@ START_TEST(table_replaced_while_requests_use_it)
 	echo_wait(&e.popped, 2);
 	/* The old table is needed by a request: the answer has to wait for it. */
 	ck_assert_int_eq(fe_send_raw(&e.fe, &hdr, &table, 40, &region->fd, 1), 0);
-	ck_assert(!readable(e.fe.fd, QUIET_MS));
+	ck_assert(!echo_readable(e.fe.fd, ECHO_QUIET_MS));
 	ck_assert_uint_eq(atomic_load(&e.unmaps), 0);
 	echo_release(&e, 0);
 	ck_assert_int_eq(fe_recv_raw(&e.fe, &reply), 0);
@@ -118,7 +110,7 @@ START_TEST(table_of_no_region_stops_rings_until_there_is_one)
 	struct echo_rings r;
 	struct echo e;
 
-	up(&e, &r, (unsigned int)_i, MEM_TABLE);
+	up(&e, &r, _i, MEM_TABLE);
 	ck_assert_int_eq(fe_set_mem_table(&e.fe, &none), 0);
 	fe_ring_kick_always(&r.ring[0]);
 	ck_assert_int_eq(fe_sync(&e.fe), 0);
@@ -135,7 +127,7 @@ START_TEST(ring_memory_removed_and_added)
 	struct echo e;
 	int i;
 
-	up(&e, &r, (unsigned int)_i, ALL);
+	up(&e, &r, _i, ALL);
 	for (i = 0; i < 5; i++) {
 		ck_assert_int_eq(fe_rem_mem_reg(&e.fe, &r.mem.regions[0]), 0);
 		ck_assert_uint_eq(atomic_load(&e.maps), atomic_load(&e.unmaps));
@@ -158,7 +150,7 @@ START_TEST(region_removed_while_a_request_uses_it)
 	struct echo e;
 	struct iovec o, i;
 
-	up(&e, &r, (unsigned int)_i, ALL);
+	up(&e, &r, _i, ALL);
 	ck_assert_int_eq(fe_mem_add(&r.mem, &(struct fe_region_params){ 1 << 30, 1 << 20 }), 1);
 	region = &r.mem.regions[1];
 	ck_assert_int_eq(fe_add_mem_reg(&e.fe, region), 0);
@@ -170,7 +162,7 @@ START_TEST(region_removed_while_a_request_uses_it)
 	echo_wait(&e.popped, 2);
 	reg.region = (struct vu_region){ region->gpa, region->size, region->uva, 0 };
 	ck_assert_int_eq(fe_send_raw(&e.fe, &hdr, &reg, 40, NULL, 0), 0);
-	ck_assert(!readable(e.fe.fd, QUIET_MS));
+	ck_assert(!echo_readable(e.fe.fd, ECHO_QUIET_MS));
 	ck_assert_uint_eq(atomic_load(&e.unmaps), 0);
 	echo_release(&e, 0);
 	ck_assert_int_eq(fe_recv_raw(&e.fe, &reply), 0);
@@ -188,7 +180,7 @@ START_TEST(removal_with_and_without_fd)
 	struct echo_rings r;
 	struct echo e;
 
-	up(&e, &r, (unsigned int)_i, ALL);
+	up(&e, &r, _i, ALL);
 	ck_assert_int_eq(fe_mem_add(&r.mem, &(struct fe_region_params){ 1 << 30, 1 << 20 }), 1);
 	region = &r.mem.regions[1];
 	ck_assert_int_eq(fe_add_mem_reg(&e.fe, region), 0);
@@ -338,7 +330,7 @@ START_TEST(device_refuses_memory)
 	struct echo_rings r;
 	struct echo e;
 
-	up(&e, &r, (unsigned int)_i, ALL);
+	up(&e, &r, _i, ALL);
 	ck_assert_int_eq(fe_mem_add(&r.mem, &(struct fe_region_params){ 1 << 30, 1 << 20 }), 1);
 	atomic_store(&e.refuse_map, ENOSPC);
 	ck_assert_int_eq(fe_add_mem_reg(&e.fe, &r.mem.regions[1]), -EIO);
@@ -356,9 +348,10 @@ START_TEST(buffer_across_regions)
 	struct vring_desc *d;
 	struct echo e;
 	uint8_t *a, *b;
+	int id;
 
 	/* Neighbours for the guest, not for us: the buffer becomes several. */
-	up(&e, &r, (unsigned int)_i, ALL);
+	up(&e, &r, _i, ALL);
 	ck_assert_int_eq(fe_mem_add(&r.mem, &(struct fe_region_params){ 1 << 30, 4096 }), 1);
 	ck_assert_int_eq(fe_mem_add(&r.mem, &(struct fe_region_params){ (1 << 30) + 4096, 4096 }),
 			 2);
@@ -369,9 +362,13 @@ START_TEST(buffer_across_regions)
 	memset(b, 'b', 4096);
 	in[0] = (struct iovec){ fe_mem_alloc_in(&r.mem, 0, 6000, 1), 6000 };
 	out[0] = (struct iovec){ a + 96, 4000 };
-	ck_assert_int_eq(fe_ring_add(&r.ring[0], out, 1, in, 1, &e), 1);
-	/* Ids are those of descriptors, and the first one of the chain is made longer. */
-	d = &r.ring[0].split.desc[1];
+	id = fe_ring_add(&r.ring[0], out, 1, in, 1, &e);
+	ck_assert_int_ge(id, 0);
+	/*
+	 * The first descriptor of the chain is made longer.  In a split ring ids are those of
+	 * descriptors; in a packed one two have been used.  len is at the same place.
+	 */
+	d = (struct vring_desc *)r.ring[0].desc_area + (echo_run_format(_i) ? 2 : id);
 	ck_assert_uint_eq(d->len, 4000);
 	d->len = 6000;
 	fe_ring_submit(&r.ring[0]);
@@ -391,7 +388,7 @@ START_TEST(many_pieces)
 	struct echo e;
 	unsigned int i;
 
-	up(&e, &r, (unsigned int)_i, ALL);
+	up(&e, &r, _i, ALL);
 	for (i = 0; i < 7; i++) {
 		out[i] = (struct iovec){ fe_mem_alloc(&r.mem, 3 + i, 1), 3 + i };
 		memset(out[i].iov_base, 'A' + (int)i, 3 + i);
@@ -426,7 +423,7 @@ START_TEST(truncated_memory_costs_the_connection)
 	struct iovec o, i;
 
 	catch_sigbus();
-	up(&e, &r, (unsigned int)_i, ALL);
+	up(&e, &r, _i, ALL);
 	ck_assert_int_eq(fe_mem_add(&r.mem, &(struct fe_region_params){ 1 << 30, 1 << 20 }), 1);
 	ck_assert_int_eq(fe_start_mem(&e.fe, &r.mem), 0);
 	o = (struct iovec){ fe_mem_alloc_in(&r.mem, 1, 8192, 1), 8192 };
@@ -450,7 +447,7 @@ START_TEST(other_faults_are_not_ours)
 }
 END_TEST
 
-#define ADD(test) tcase_add_loop_test(tc, test, 0, 3)
+#define ADD(test) tcase_add_loop_test(tc, test, 0, ECHO_RUNS)
 
 int main(void)
 {

@@ -56,6 +56,7 @@ struct bad {
 	uint32_t size;
 	unsigned int nfds;
 	bool replies;
+	bool split;			/* after features which make rings split ones */
 };
 
 static void send_bad(struct fe *fe, const struct bad *bad, bool need_reply)
@@ -67,6 +68,9 @@ static void send_bad(struct fe *fe, const struct bad *bad, bool need_reply)
 	int fds[FE_FDS_MAX];
 	unsigned int i;
 
+	if (bad->split)
+		ck_assert_int_eq(fe_set_features(fe, FE_BIT(VIRTIO_F_VERSION_1) |
+						 FE_BIT(VU_F_PROTOCOL_FEATURES)), 0);
 	for (i = 0; i < bad->nfds; i++) {
 		fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		ck_assert_int_ge(fds[i], 0);
@@ -301,12 +305,12 @@ END_TEST
 #define STATE(n) &(const struct vu_vring_state){ 0, n }, 8
 static const struct bad wrong_values[] = {
 	{ VU_SET_VRING_NUM, STATE(0) },
-	{ VU_SET_VRING_NUM, STATE(3) },
+	{ VU_SET_VRING_NUM, STATE(3), .split = true },
 	{ VU_SET_VRING_NUM, STATE(32769) },
 	{ VU_SET_VRING_NUM, STATE(65536) },
 	{ VU_SET_VRING_NUM, STATE(0x80000000) },
-	{ VU_SET_VRING_BASE, STATE(0x10000) },
-	{ VU_SET_VRING_BASE, STATE(UINT32_MAX) },
+	{ VU_SET_VRING_BASE, STATE(0x10000), .split = true },
+	{ VU_SET_VRING_BASE, STATE(UINT32_MAX), .split = true },
 	{ VU_SET_VRING_ENABLE, STATE(2) },
 	{ VU_SET_VRING_ENABLE, STATE(UINT32_MAX) },
 	{ VU_SET_VRING_ADDR, &(const struct vu_vring_addr){ .flags = 2 }, 40 },

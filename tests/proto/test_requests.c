@@ -18,6 +18,10 @@
 
 #define EVENT_IDX FE_BIT(VIRTIO_RING_F_EVENT_IDX)
 #define INDIRECT FE_BIT(VIRTIO_RING_F_INDIRECT_DESC)
+#define WORKERS echo_run_workers(_i)
+#define FORMAT echo_run_format(_i)
+/* Those which run twice as often. */
+#define EVENT_IDX_TOO (_i < ECHO_RUNS ? 0 : EVENT_IDX)
 
 static void add(struct fe_ring *ring, unsigned int n)
 {
@@ -48,8 +52,8 @@ START_TEST(one_kick_and_one_signal_for_a_batch)
 	struct echo e;
 	int round;
 
-	echo_start(&e, (unsigned int)_i / 2, 0);
-	echo_up(&e, &r, 1, 64, _i % 2 ? EVENT_IDX : 0);
+	echo_start(&e, WORKERS, 0);
+	echo_up(&e, &r, 1, 64, EVENT_IDX_TOO | FORMAT);
 	add(&r.ring[0], 1);
 	fe_ring_submit(&r.ring[0]);
 	get(&r.ring[0], 1);
@@ -80,8 +84,8 @@ START_TEST(no_signal_for_a_driver_which_polls)
 	struct echo e;
 	int i;
 
-	echo_start(&e, (unsigned int)_i / 2, 0);
-	echo_up(&e, &r, 1, 64, _i % 2 ? EVENT_IDX : 0);
+	echo_start(&e, WORKERS, 0);
+	echo_up(&e, &r, 1, 64, EVENT_IDX_TOO | FORMAT);
 	/* The first one after a start is always signalled. */
 	add(&r.ring[0], 1);
 	fe_ring_submit(&r.ring[0]);
@@ -108,8 +112,8 @@ START_TEST(completions_of_one_round_are_one_signal)
 	struct echo_rings r;
 	struct echo e;
 
-	echo_start(&e, (unsigned int)_i, 0);
-	echo_up(&e, &r, 1, 64, 0);
+	echo_start(&e, WORKERS, 0);
+	echo_up(&e, &r, 1, 64, FORMAT);
 	atomic_store(&e.hold, true);
 	add(&r.ring[0], 30);
 	fe_ring_submit(&r.ring[0]);
@@ -147,8 +151,8 @@ START_TEST(requests_given_back_come_again_in_order)
 	unsigned int i;
 	void *cookie;
 
-	echo_start_with(&e, (unsigned int)_i, kick_unpop);
-	echo_up(&e, &r, 1, 64, EVENT_IDX);
+	echo_start_with(&e, WORKERS, kick_unpop);
+	echo_up(&e, &r, 1, 64, EVENT_IDX | FORMAT);
 	for (i = 0; i < 30; i++) {
 		uint8_t *out = fe_mem_alloc(&r.mem, 1, 1);
 		struct iovec o = { out, 1 }, in = { fe_mem_alloc(&r.mem, 1, 1), 1 };
@@ -218,8 +222,8 @@ START_TEST(slices_of_every_range)
 	struct echo e;
 	size_t f;
 
-	echo_start_with(&e, (unsigned int)_i, kick_slices);
-	echo_up(&e, &r, 1, 64, INDIRECT);
+	echo_start_with(&e, WORKERS, kick_slices);
+	echo_up(&e, &r, 1, 64, INDIRECT | FORMAT);
 	for (f = 0; f < ARRAY_SIZE(framings); f++) {
 		const uint8_t *len = framings[f];
 		struct iovec iov[12];
@@ -265,8 +269,8 @@ START_TEST(private_bytes)
 	struct echo e;
 	int i;
 
-	echo_start_with(&e, (unsigned int)_i, kick_priv);
-	echo_up(&e, &r, 2, 16, 0);
+	echo_start_with(&e, WORKERS, kick_priv);
+	echo_up(&e, &r, 2, 16, FORMAT);
 	for (i = 0; i < 100; i++)
 		echo_check(&r.ring[i % 2], 10);
 	echo_down(&e, &r);
@@ -298,8 +302,8 @@ START_TEST(a_busy_queue_leaves_room_for_others)
 	struct echo e;
 	int i;
 
-	echo_start_with(&e, (unsigned int)_i, kick_forever);
-	echo_up(&e, &r, 2, 16, EVENT_IDX);
+	echo_start_with(&e, WORKERS, kick_forever);
+	echo_up(&e, &r, 2, 16, EVENT_IDX | FORMAT);
 	add(&r.ring[0], 4);
 	fe_ring_submit(&r.ring[0]);
 	for (i = 0; i < 50; i++)
@@ -329,8 +333,8 @@ START_TEST(device_breaks_a_queue)
 	struct echo_rings r;
 	struct echo e;
 
-	echo_start_with(&e, (unsigned int)_i, kick_fail);
-	echo_up(&e, &r, 2, 16, EVENT_IDX);
+	echo_start_with(&e, WORKERS, kick_fail);
+	echo_up(&e, &r, 2, 16, EVENT_IDX | FORMAT);
 	echo_check(&r.ring[0], 10);
 	echo_check(&r.ring[1], 10);
 	add(&r.ring[0], 2);
@@ -339,7 +343,8 @@ START_TEST(device_breaks_a_queue)
 	ck_assert_int_eq(fe_ring_wait_err(&r.ring[0], FE_TIMEOUT_MS), 0);
 	echo_wait(&e.pushed, 3);
 	ck_assert_int_eq(fe_sync(&e.fe), 0);
-	ck_assert_uint_eq(fe_split_used_idx(&r.ring[0]), 2);
+	get(&r.ring[0], 1);
+	ck_assert(!fe_ring_ready(&r.ring[0]));
 	echo_check(&r.ring[1], 10);
 	echo_down(&e, &r);
 	echo_stop(&e);
@@ -387,8 +392,8 @@ START_TEST(an_idle_device_does_not_wake_up)
 	struct echo e;
 	int i;
 
-	echo_start(&e, (unsigned int)_i, 0);
-	echo_up(&e, &r, 2, 16, EVENT_IDX);
+	echo_start(&e, WORKERS, 0);
+	echo_up(&e, &r, 2, 16, EVENT_IDX | FORMAT);
 	echo_check(&r.ring[0], 10);
 	echo_check(&r.ring[1], 10);
 	tid[0] = worker_tid(e.control);
@@ -414,15 +419,15 @@ int main(void)
 	TCase *tc = tcase_create("requests");
 
 	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, one_kick_and_one_signal_for_a_batch, 0, 4);
-	tcase_add_loop_test(tc, no_signal_for_a_driver_which_polls, 0, 4);
-	tcase_add_loop_test(tc, completions_of_one_round_are_one_signal, 0, 3);
-	tcase_add_loop_test(tc, requests_given_back_come_again_in_order, 0, 3);
-	tcase_add_loop_test(tc, slices_of_every_range, 0, 2);
-	tcase_add_loop_test(tc, private_bytes, 0, 2);
-	tcase_add_loop_test(tc, a_busy_queue_leaves_room_for_others, 0, 3);
-	tcase_add_loop_test(tc, device_breaks_a_queue, 0, 2);
-	tcase_add_loop_test(tc, an_idle_device_does_not_wake_up, 0, 3);
+	tcase_add_loop_test(tc, one_kick_and_one_signal_for_a_batch, 0, 2 * ECHO_RUNS);
+	tcase_add_loop_test(tc, no_signal_for_a_driver_which_polls, 0, 2 * ECHO_RUNS);
+	tcase_add_loop_test(tc, completions_of_one_round_are_one_signal, 0, ECHO_RUNS);
+	tcase_add_loop_test(tc, requests_given_back_come_again_in_order, 0, ECHO_RUNS);
+	tcase_add_loop_test(tc, slices_of_every_range, 0, ECHO_RUNS);
+	tcase_add_loop_test(tc, private_bytes, 0, ECHO_RUNS);
+	tcase_add_loop_test(tc, a_busy_queue_leaves_room_for_others, 0, ECHO_RUNS);
+	tcase_add_loop_test(tc, device_breaks_a_queue, 0, ECHO_RUNS);
+	tcase_add_loop_test(tc, an_idle_device_does_not_wake_up, 0, ECHO_RUNS);
 	suite_add_tcase(suite, tc);
 	return tap_main(suite);
 }

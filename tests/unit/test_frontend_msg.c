@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The front-end library: the messages of migration, IOMMU and device types; the back-end channel. */
+/* The front-end library: messages of migration, IOMMU, device types; the back-end channel. */
 #include "config.h"
 
 #include <errno.h>
@@ -417,7 +417,7 @@ static const struct {
 	uint32_t id, size;
 	unsigned int nfds;
 	bool answered;
-	uint32_t words[10];
+	uint32_t words[12];		/* and more than is right */
 } good[] = {
 	{ 1, 32, 0, false, { 0x1000, 0, 1, 0, 0, 0, 0x103, 0 } },
 	{ 1, 32, 0, false, { 0x1000, 0, 1, 0, 0, 0, 0x401, 0 } },
