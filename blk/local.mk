@@ -29,20 +29,14 @@ blk_test_ldflags = $(AM_LDFLAGS) -Wl,--wrap=storage_submit,--wrap=storage_commit
 blk_test_ldadd = blk/libblk.la frontend/libfrontend.la $(CHECK_LIBS)
 
 tests_unit_test_blk_config_SOURCES = tests/unit/test_blk_config.c $(blk_fixture)
-tests_unit_test_blk_config_CPPFLAGS = $(check_CPPFLAGS)
-tests_unit_test_blk_config_CFLAGS = $(check_CFLAGS)
 tests_unit_test_blk_config_LDFLAGS = $(blk_test_ldflags)
 tests_unit_test_blk_config_LDADD = $(blk_test_ldadd)
 
 tests_unit_test_virtio_blk_SOURCES = tests/unit/test_virtio_blk.c $(blk_fixture)
-tests_unit_test_virtio_blk_CPPFLAGS = $(check_CPPFLAGS)
-tests_unit_test_virtio_blk_CFLAGS = $(check_CFLAGS)
 tests_unit_test_virtio_blk_LDFLAGS = $(blk_test_ldflags)
 tests_unit_test_virtio_blk_LDADD = $(blk_test_ldadd)
 
 tests_unit_test_virtio_blk_modes_SOURCES = tests/unit/test_virtio_blk_modes.c $(blk_fixture)
-tests_unit_test_virtio_blk_modes_CPPFLAGS = $(check_CPPFLAGS)
-tests_unit_test_virtio_blk_modes_CFLAGS = $(check_CFLAGS)
 tests_unit_test_virtio_blk_modes_LDFLAGS = $(blk_test_ldflags)
 tests_unit_test_virtio_blk_modes_LDADD = $(blk_test_ldadd)
 endif

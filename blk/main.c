@@ -130,7 +130,7 @@ static int blk_create(struct daemon_run *run, struct vhost_dev **dev)
 		.block_size = block_size_of[blk->block_size],
 		.queues = conf->num_queues,
 		.queue_size = conf->queue_size,
-		.flags = daemon_dev_flags(conf),
+		.flags = daemon_dev_flags(conf) | VHOST_DEV_INFLIGHT,
 		.features_off = daemon_dev_features_off(conf),
 		.workers = conf->threads,
 		.serial = blk->serial,

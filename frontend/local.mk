@@ -47,42 +47,26 @@ check_PROGRAMS += $(frontend_tests)
 TESTS += $(frontend_tests)
 
 tests_unit_test_frontend_SOURCES = tests/unit/test_frontend.c tests/tap.h
-tests_unit_test_frontend_CPPFLAGS = $(check_CPPFLAGS)
-tests_unit_test_frontend_CFLAGS = $(check_CFLAGS)
 tests_unit_test_frontend_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 
 frontend_peer = tests/unit/frontend_peer.c tests/unit/frontend_peer.h tests/tap.h
 
 tests_unit_test_frontend_conn_SOURCES = tests/unit/test_frontend_conn.c $(frontend_peer)
-tests_unit_test_frontend_conn_CPPFLAGS = $(check_CPPFLAGS)
-tests_unit_test_frontend_conn_CFLAGS = $(check_CFLAGS)
 tests_unit_test_frontend_conn_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 tests_unit_test_frontend_packed_SOURCES = tests/unit/test_frontend_packed.c tests/tap.h
-tests_unit_test_frontend_packed_CPPFLAGS = $(check_CPPFLAGS)
-tests_unit_test_frontend_packed_CFLAGS = $(check_CFLAGS)
 tests_unit_test_frontend_packed_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 tests_unit_test_frontend_msg_SOURCES = tests/unit/test_frontend_msg.c $(frontend_peer)
-tests_unit_test_frontend_msg_CPPFLAGS = $(check_CPPFLAGS)
-tests_unit_test_frontend_msg_CFLAGS = $(check_CFLAGS)
 tests_unit_test_frontend_msg_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 
 tests_unit_test_frontend_iommu_SOURCES = tests/unit/test_frontend_iommu.c $(frontend_peer)
-tests_unit_test_frontend_iommu_CPPFLAGS = $(check_CPPFLAGS)
-tests_unit_test_frontend_iommu_CFLAGS = $(check_CFLAGS)
 tests_unit_test_frontend_iommu_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 
 tests_unit_test_frontend_migrate_SOURCES = tests/unit/test_frontend_migrate.c $(frontend_peer)
-tests_unit_test_frontend_migrate_CPPFLAGS = $(check_CPPFLAGS)
-tests_unit_test_frontend_migrate_CFLAGS = $(check_CFLAGS)
 tests_unit_test_frontend_migrate_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 
 tests_unit_test_frontend_postcopy_SOURCES = tests/unit/test_frontend_postcopy.c $(frontend_peer)
-tests_unit_test_frontend_postcopy_CPPFLAGS = $(check_CPPFLAGS)
-tests_unit_test_frontend_postcopy_CFLAGS = $(check_CFLAGS)
 tests_unit_test_frontend_postcopy_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 
 tests_unit_test_frontend_chaos_SOURCES = tests/unit/test_frontend_chaos.c tests/tap.h
-tests_unit_test_frontend_chaos_CPPFLAGS = $(check_CPPFLAGS)
-tests_unit_test_frontend_chaos_CFLAGS = $(check_CFLAGS)
 tests_unit_test_frontend_chaos_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 endif

@@ -36,6 +36,9 @@ int fe_negotiate(struct fe *fe, uint64_t features, uint64_t protocol_features)
 	if (err)
 		return err;
 	features &= offered;
+	/* Who wants everything rarely wants other addresses. */
+	if (!fe->gpa)
+		protocol_features &= ~FE_BIT(VU_PROTOCOL_F_GPA_ADDRESSES);
 	if (features & FE_BIT(VU_F_PROTOCOL_FEATURES)) {
 		err = fe_get_protocol_features(fe, &offered_protocol);
 		if (!err)
@@ -95,12 +98,22 @@ static int start_ring_signals(struct fe *fe, struct fe_ring *ring)
 	return err ? err : fe_set_vring_err(fe, ring->index, ring->err_fd);
 }
 
+/* With GPA_ADDRESSES the ring is told by guest addresses. */
+static void start_guest_addr(const struct fe_ring *ring, struct vu_vring_addr *addr)
+{
+	addr->desc = fe_mem_gpa(ring->mem, ring->desc_area, 1);
+	addr->avail = fe_mem_gpa(ring->mem, ring->driver_area, 1);
+	addr->used = fe_mem_gpa(ring->mem, ring->device_area, 1);
+}
+
 static int start_ring_proper(struct fe *fe, struct fe_ring *ring)
 {
 	struct vu_vring_addr addr;
 	int err;
 
 	fe_ring_get_addr(ring, &addr);
+	if (start_has(fe, VU_PROTOCOL_F_GPA_ADDRESSES) && !ring->iommu)
+		start_guest_addr(ring, &addr);
 	err = fe_set_vring_num(fe, ring->index, ring->size);
 	if (!err)
 		err = fe_set_vring_base(fe, ring->index, fe_ring_get_base(ring));

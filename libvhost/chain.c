@@ -12,6 +12,8 @@
 
 #include <stdlib.h>
 
+const char CHAIN_MISS[] = "a translation is missing";
+
 void chain_init(struct chain *c)
 {
 	c->iov = c->room;
@@ -23,6 +25,9 @@ void chain_free(struct chain *c)
 {
 	if (c->iov != c->room)
 		free(c->iov);
+	free(c->iova);
+	c->iova = NULL;
+	c->iova_cap = 0;
 	chain_init(c);
 }
 
@@ -42,10 +47,89 @@ static bool chain_grow(struct chain *c)
 	return true;
 }
 
+/*
+ * Addresses behind an IOMMU
+ */
+
+/* Translate an address; NULL: a translation is missing. */
+static void *chain_find_iova(struct chain_env *env, uint64_t addr, uint64_t *len, bool write)
+{
+	uint8_t access = write ? VU_IOTLB_WO : VU_IOTLB_RO;
+	void *va = iotlb_find(env->iotlb, &env->recent, addr, len, access);
+
+	if (!va)
+		env->missing = (struct iotlb_range){ addr, addr, access };
+	return va;
+}
+
+/* Room for the driver's address of each element. */
+static bool chain_grow_iova(struct chain *c)
+{
+	uint64_t *iova = realloc(c->iova, c->cap * sizeof(*iova));
+
+	if (!iova)
+		return false;
+	c->iova = iova;
+	c->iova_cap = c->cap;
+	return true;
+}
+
+bool chain_uses(const struct chain *c, uint64_t first, uint64_t last)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->out_cnt + c->in_cnt; i++) {
+		if (iotlb_intersects(first, last, c->iova[i], c->iova[i] + c->iov[i].iov_len - 1))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * As chain_add_buffer().  Pages which are neighbours here too become one element.  Not inlined: its
+ * registers would be saved for those, too, who have no IOMMU.
+ */
+static __attribute__((noinline)) const char *chain_add_iova(struct chain *c, struct chain_env *env,
+							    uint64_t addr, uint64_t len,
+							    bool write)
+{
+	struct iovec *prev = NULL;
+
+	while (len) {
+		unsigned int i = c->out_cnt + c->in_cnt;
+		uint64_t n = len;
+		uint8_t *va = chain_find_iova(env, addr, &n, write);
+
+		if (!va)
+			return CHAIN_MISS;
+		if (prev && addr && (uint8_t *)prev->iov_base + prev->iov_len == va) {
+			prev->iov_len += n;
+		} else {
+			if ((i == c->cap && !chain_grow(c)) ||
+			    (c->cap > c->iova_cap && !chain_grow_iova(c)))
+				return "out of memory for a descriptor chain";
+			prev = &c->iov[i];
+			*prev = (struct iovec){ va, n };
+			c->iova[i] = addr;
+			c->out_cnt += !write;
+			c->in_cnt += write;
+		}
+		addr += n;
+		len -= n;
+	}
+	return NULL;
+}
+
+/*
+ * Elements
+ */
+
 /* Append [addr, addr + len), which may cross regions that are neighbours. */
 static const char *chain_add_buffer(struct chain *c, struct chain_env *env, uint64_t addr,
 				    uint64_t len, bool write)
 {
+	if (unlikely(env->iotlb))
+		return chain_add_iova(c, env, addr, len, write);
 	while (len) {
 		uint64_t n = len;
 		void *va = mem_find(env->map, &env->hit, addr, &n);
@@ -80,6 +164,13 @@ static const char *chain_add_plain(struct chain *c, struct chain_env *env,
 	return chain_add_buffer(c, env, d->addr, d->len, write);
 }
 
+static void *chain_find(struct chain_env *env, uint64_t addr, uint64_t *len)
+{
+	if (unlikely(env->iotlb))
+		return chain_find_iova(env, addr, len, false);
+	return mem_find(env->map, &env->hit, addr, len);
+}
+
 /* Read entry i of a table, which may lie across regions. */
 static bool chain_read_entry(struct chain_env *env, uint64_t table, unsigned int i,
 			     struct chain_desc *d)
@@ -89,8 +180,7 @@ static bool chain_read_entry(struct chain_env *env, uint64_t table, unsigned int
 
 	while (done < sizeof(copy)) {
 		uint64_t n = sizeof(copy) - done;
-		void *va = mem_find(env->map, &env->hit,
-				    table + i * sizeof(struct vring_desc) + done, &n);
+		void *va = chain_find(env, table + i * sizeof(struct vring_desc) + done, &n);
 
 		if (!va)
 			return false;
@@ -123,7 +213,8 @@ static const char *chain_add_table(struct chain *c, struct chain_env *env, uint6
 		return "an indirect table which is too long";
 	for (steps = 0; steps < count; steps++) {
 		if (unlikely(!chain_read_entry(env, table, i, &d)))
-			return "an indirect table outside of guest memory";
+			return env->iotlb ? CHAIN_MISS :
+					    "an indirect table outside of guest memory";
 		if (env->packed)
 			chain_link_entry(&d, i, count);
 		if (unlikely(d.flags & VRING_DESC_F_INDIRECT))

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "iotlb.h"
 #include "mem.h"
 
 /* Descriptors of an indirect table: QEMU's limit; some drivers exceed the ring's size. */
@@ -17,13 +18,16 @@
 /* Elements which a chain has room for without memory of its own. */
 #define CHAIN_INLINE 6
 
-/* What walking a chain needs to know; constant while a ring runs, but for hit. */
+/* What walking a chain needs to know; constant while a ring runs, but for findings. */
 struct chain_env {
 	const struct mem_map *map;
 	unsigned int hit;		/* see mem_find() */
 	unsigned int direct_max;	/* descriptors in the ring itself */
 	bool indirect;			/* VIRTIO_RING_F_INDIRECT_DESC is negotiated */
 	bool packed;			/* the format of the ring, and of tables */
+	struct iotlb *iotlb;		/* descriptors have I/O virtual addresses; NULL: the guest's */
+	struct iotlb_recent recent;	/* with iotlb */
+	struct iotlb_range missing;	/* what CHAIN_MISS is about */
 };
 
 /*
@@ -34,6 +38,8 @@ struct chain_env {
 struct chain {
 	struct iovec *iov;
 	unsigned int cap;		/* elements iov has room for */
+	unsigned int iova_cap;		/* elements iova has room for */
+	uint64_t *iova;			/* with an IOMMU: the driver's address of each element */
 	unsigned int out_cnt, in_cnt;
 	uint64_t out_len, in_len;	/* bytes */
 	unsigned int descs;		/* descriptors walked, those of an indirect table not included */
@@ -87,9 +93,15 @@ static inline void chain_begin(struct chain *c)
 	c->descs = 0;
 }
 
+/* Whether an element is at one of the I/O virtual addresses [first, last]; with an IOMMU. */
+bool chain_uses(const struct chain *c, uint64_t first, uint64_t last);
+
+/* A translation is missing, which env->missing tells; the chain is to be walked again with it. */
+extern const char CHAIN_MISS[];
+
 /*
- * Add one descriptor of the ring; an indirect one brings its table.  NULL, or what is
- * wrong, as a text for the log.
+ * Add one descriptor of the ring; an indirect one brings its table.  NULL, CHAIN_MISS, or what
+ * is wrong, as a text for the log.
  */
 const char *chain_add(struct chain *c, struct chain_env *env, const struct chain_desc *d);
 

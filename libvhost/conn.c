@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <string.h>
 
 #include "internal.h"
@@ -59,7 +60,19 @@ static void conn_free_events(struct conn *c)
 		event_free(c->read_ev);
 	if (c->write_ev)
 		event_free(c->write_ev);
-	c->read_ev = c->write_ev = NULL;
+	if (c->close_ev)
+		event_free(c->close_ev);
+	c->read_ev = c->write_ev = c->close_ev = NULL;
+}
+
+/*
+ * The message in work waits for requests.  Those which themselves wait, for what may
+ * never come, end with the queue_stop of the drain only.
+ */
+static void conn_give_up_waiting(struct vhost_dev *dev)
+{
+	dev->settling = dev->flush_pending = false;
+	proto_finish(dev, 0);
 }
 
 void conn_close(struct vhost_dev *dev, const char *why)
@@ -77,14 +90,21 @@ void conn_close(struct vhost_dev *dev, const char *why)
 	conn_free_events(c);
 	close_fd(&c->fd);
 	backend_close(dev);
+	/* Before the drain: a queue may wait for a page. */
+	postcopy_abort(dev);
 	c->closing = true;
 	if (c->replying) {
 		/* Nobody is left to whom the reply could go. */
 		msg_close_fds(&c->out.msg);
 		c->replying = c->busy = false;
 	}
+	/* A message which waits for the peer's pipe waits for nothing any more. */
+	if (state_drop(dev))
+		c->busy = false;
 	if (!c->busy)
 		conn_drain(dev);
+	else if (dev->settling || dev->flush_pending)
+		conn_give_up_waiting(dev);
 }
 
 /*
@@ -98,10 +118,21 @@ void conn_continue(struct vhost_dev *dev)
 	c->busy = false;
 	c->in.done = 0;
 	c->in.msg.nfds = 0;
-	if (c->closing)
+	if (c->closing) {
 		conn_drain(dev);
-	else
-		event_add(c->read_ev, NULL);
+		return;
+	}
+	event_del(c->close_ev);
+	event_add(c->read_ev, NULL);
+	iotlb_judge(dev);
+}
+
+bool conn_has_input(const struct vhost_dev *dev)
+{
+	const struct conn *c = &dev->conn;
+	struct pollfd p = { c->fd, POLLIN, 0 };
+
+	return c->busy || c->in.done || poll(&p, 1, 0) == 1;
 }
 
 void conn_reply(struct vhost_dev *dev)
@@ -129,6 +160,16 @@ static void conn_write_event(evutil_socket_t fd, short what, void *arg)
 	conn_reply(arg);
 }
 
+/*
+ * The front-end has gone while its message is in work, and so does not read the answer.  What
+ * the message waits for may depend on it, so this cannot wait for the answer.
+ */
+static void conn_close_event(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	conn_close(arg, NULL);
+}
+
 static void conn_read_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct vhost_dev *dev = arg;
@@ -148,8 +189,10 @@ static void conn_read_event(evutil_socket_t fd, short what, void *arg)
 	}
 	c->busy = true;
 	proto_handle(dev);
-	if (c->busy && c->read_ev)
+	if (c->busy && c->read_ev) {
 		event_del(c->read_ev);
+		event_add(c->close_ev, NULL);
+	}
 }
 
 int conn_open(struct vhost_dev *dev, int fd)
@@ -160,7 +203,8 @@ int conn_open(struct vhost_dev *dev, int fd)
 	*c = (struct conn){ .fd = fd };
 	c->read_ev = event_new(base, fd, EV_READ | EV_PERSIST, conn_read_event, dev);
 	c->write_ev = event_new(base, fd, EV_WRITE, conn_write_event, dev);
-	if (!c->read_ev || !c->write_ev || event_add(c->read_ev, NULL)) {
+	c->close_ev = event_new(base, fd, EV_CLOSED, conn_close_event, dev);
+	if (!c->read_ev || !c->write_ev || !c->close_ev || event_add(c->read_ev, NULL)) {
 		conn_free_events(c);
 		close_fd(&c->fd);
 		return -ENOMEM;

@@ -13,7 +13,7 @@
 #define QUEUE_SIZE_MAX 32768
 
 #define DEVICE_FLAGS (VHOST_DEV_KICK_DISABLED | VHOST_DEV_INFLIGHT | VHOST_DEV_IOMMU | \
-		      VHOST_DEV_IN_ORDER | VHOST_DEV_INBAND)
+		      VHOST_DEV_IN_ORDER | VHOST_DEV_INBAND | VHOST_DEV_HOST_NOTIFIER)
 
 /* Bits of the device type (VIRTIO 2.2); the others are the library's. */
 #define DEVICE_FEATURES ((BIT(24) - 1) | ~(BIT(50) - 1) | BIT(41) | BIT(42))
@@ -22,8 +22,11 @@ uint64_t dev_features_offered(const struct vhost_dev *dev)
 {
 	uint64_t f = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
 		     BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_RING_RESET) |
-		     BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_NOTIFY_ON_EMPTY);
+		     BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_NOTIFY_ON_EMPTY) |
+		     BIT(VU_F_LOG_ALL);
 
+	if (dev->flags & VHOST_DEV_IOMMU)
+		f |= BIT(VIRTIO_F_ACCESS_PLATFORM);
 	if (dev->flags & VHOST_DEV_IN_ORDER)
 		f |= BIT(VIRTIO_F_IN_ORDER);
 	return dev->device_features | (f & ~dev->features_off) | BIT(VU_F_PROTOCOL_FEATURES);
@@ -35,6 +38,11 @@ void dev_reset(struct vhost_dev *dev)
 
 	for (i = 0; i < dev->nqueues; i++)
 		ring_setup_reset(&dev->rings[i]);
+	inflight_drop(dev);
+	log_setup_exit(&dev->log);
+	state_drop(dev);
+	iotlb_memory_changed(dev, NULL);
+	backend_reset(dev);
 	dev->features = 0;
 	dev->status = 0;
 	memcpy(dev->config, dev->config_initial, sizeof(dev->config));
@@ -73,7 +81,7 @@ static void dev_mem_settled(struct mem *mem)
 
 static void dev_mem_lost(struct mem *mem)
 {
-	conn_close(dev_of_mem(mem), "guest memory was truncated");
+	conn_close(dev_of_mem(mem), "shared memory was truncated");
 }
 
 static const struct mem_ops dev_mem_ops = {
@@ -130,6 +138,8 @@ void dev_session_ended(struct vhost_dev *dev)
 	for (i = 0; i < dev->nqueues; i++)
 		ring_setup_exit(&dev->rings[i]);
 	dev->protocol_features = 0;
+	/* The next session has done nothing to the memory of this one. */
+	mem_forget_faults(&dev->mem);
 	dev_reset(dev);
 	if (dev->ops.connection)
 		dev->ops.connection(dev, false);
@@ -191,6 +201,7 @@ static int dev_alloc_queues(struct vhost_dev *dev, size_t req_priv)
 			.index = i,
 			.req_priv = req_priv,
 			.serve_disabled = dev->flags & VHOST_DEV_KICK_DISABLED,
+			.news = ring_setup_news,
 		});
 	}
 	return 0;
@@ -233,12 +244,16 @@ int vhost_dev_new_sized(struct vhost_dev **result, const struct vhost_dev_ops *o
 	memcpy(&dev->ops, ops, MIN(ops_size, sizeof(dev->ops)));
 	memcpy(&p, params, MIN(params_size, sizeof(p)));
 	dev->opaque = opaque;
-	dev->conn.fd = dev->backend_fd = dev->endpoint.listen_fd = dev->mem.fault_fd = -1;
+	dev->conn.fd = dev->backend.fd = dev->endpoint.listen_fd = dev->mem.fault_fd = -1;
+	dev->state.fd = -1;
+	log_setup_init(&dev->log);
+	postcopy_init(&dev->postcopy);
 	if (!dev_params_valid(&dev->ops, &p)) {
 		free(dev);
 		return -EINVAL;
 	}
-	if (dev_take_params(dev, &p) || dev_alloc_queues(dev, p.req_priv)) {
+	if (dev_take_params(dev, &p) || dev_alloc_queues(dev, p.req_priv) ||
+	    (p.flags & VHOST_DEV_IOMMU && iotlb_init(&dev->iotlb))) {
 		vhost_dev_free(dev);
 		return -ENOMEM;
 	}
@@ -248,6 +263,7 @@ int vhost_dev_new_sized(struct vhost_dev **result, const struct vhost_dev_ops *o
 
 void vhost_dev_free(struct vhost_dev *dev)
 {
+	iotlb_exit(&dev->iotlb);
 	free(dev->queues);
 	free(dev->rings);
 	free(dev->shmem_sizes);

@@ -8,6 +8,10 @@
 #ifndef VHOST_INTERNAL_H
 #define VHOST_INTERNAL_H
 
+#include <linux/virtio_config.h>
+
+#include "backend.h"
+#include "iotlb.h"
 #include "libvhost.h"
 #include "log.h"
 #include "mem.h"
@@ -17,6 +21,26 @@
 
 struct event;
 
+/* A translation which is lacking, and whose front-end is to be asked for it. */
+struct ring_miss {
+	enum {
+		MISS_NONE,
+		MISS_RING,		/* the ring itself cannot be found: it is started and not live */
+		MISS_QUEUE,		/* its queue is parked until queue_resume() */
+	} kind;
+	struct iotlb_range range;
+	bool asked;
+	bool shared;			/* somebody else's question, which may be an older one */
+	bool acked;			/* the front-end has no more to say about it */
+	uint64_t number;		/* of the question */
+};
+
+/* Where a ring was found behind an IOMMU; good until that is invalidated. */
+struct ring_place {
+	bool known;
+	void *desc, *driver, *device;
+};
+
 /* What the front-end has said about one ring. */
 struct ring_setup {
 	uint32_t num;			/* entries; 0: not said */
@@ -24,6 +48,8 @@ struct ring_setup {
 	bool have_addr;
 	uint32_t base;			/* where to start from */
 	bool have_base;			/* base is known; if not, the ring is fresh */
+	bool own_base;			/* the ring has been stopped since it is tracked */
+	enum queue_end end;		/* how it stops */
 	int kick_fd, call_fd, err_fd;	/* -1: none */
 	int retired_fds[3];		/* replaced, while the queue may still know them */
 	unsigned int retired;
@@ -31,12 +57,60 @@ struct ring_setup {
 	bool started;			/* SET_VRING_KICK came, GET_VRING_BASE did not */
 	bool enabled;			/* SET_VRING_ENABLE */
 	bool live;			/* the queue was told that it may touch the ring */
+	bool kick;			/* VRING_KICK, for the change under way */
+	bool note_call, note_err;	/* to be told on the back-end channel */
+	struct ring_place place;	/* with an IOMMU */
+	struct ring_miss miss;		/* with an IOMMU */
+};
+
+/* Memory of the front-end's in which requests in flight are noted. */
+struct inflight_map {
+	uint8_t *addr;			/* NULL: none */
+	size_t len;			/* of the mapping, bytes */
+	size_t stride;			/* from queue to queue, bytes */
+	unsigned int queues;
+	unsigned int size;		/* entries per queue */
+	bool packed;			/* the layout */
+};
+
+/* The log of written pages, as the front-end wants it. */
+struct log_setup {
+	struct dirty_log *log;		/* NULL: none yet */
+	struct dirty_log *retired;	/* replaced, while queues may still use it */
+	int fd;				/* to be signalled after marking; -1: none */
+	int retired_fd;
+	bool on;			/* VHOST_F_LOG_ALL is negotiated */
+	bool stale;			/* rings were stopped, or logging was off, since log came */
+	bool missed;			/* something was written that the next log has to have */
+};
+
+/* The device's state on its way through a pipe. */
+struct state_transfer {
+	struct event *ev;		/* NULL: none is under way */
+	int fd;				/* the pipe; -1: none */
+	uint8_t *buf;
+	size_t len;			/* bytes in buf */
+	size_t cap;			/* load: bytes which buf has room for */
+	size_t done;			/* save: bytes written */
+	bool over;			/* one has ended, and nobody has asked yet how */
+	int result;			/* of that */
+	bool awaited;			/* CHECK_DEVICE_STATE is in work */
+};
+
+/* A migration whose pages come while they are used. */
+struct postcopy {
+	int uffd;			/* the front-end has it, too; -1: none */
+	int nothing_fd;			/* an empty file, in place of what is lost; -1: none */
+	bool listening;			/* memory that comes is memory whose pages are missing */
+	struct mem_map *staged;		/* waits for the front-end's go-ahead; or NULL */
+	bool replaces;			/* staged: without any of the current regions */
 };
 
 /* The connection with the front-end. */
 struct conn {
 	int fd;				/* -1: none */
 	struct event *read_ev, *write_ev;
+	struct event *close_ev;		/* the peer has left while a message is in work */
 	struct msg_stream in;		/* the message in work */
 	struct msg_stream out;		/* its reply */
 	bool busy;			/* the message in work is not answered yet */
@@ -72,12 +146,22 @@ struct vhost_dev {
 	/* the session */
 	struct ring_setup *rings;		/* nqueues */
 	struct conn conn;
-	int backend_fd;			/* to the front-end's other socket; -1: none */
-	struct event *backend_ev;
-	uint64_t features, protocol_features;	/* acknowledged */
+	struct backend backend;		/* to the front-end's other socket */
+	uint64_t features;		/* acknowledged, but VHOST_F_LOG_ALL: that is log.on */
+	uint64_t protocol_features;	/* acknowledged */
 	uint8_t status;			/* SET_STATUS */
 	struct mem mem;
+	struct inflight_map inflight;
+	struct log_setup log;
+	struct state_transfer state;
+	struct postcopy postcopy;
 	bool settling;			/* the next step waits for mem.old == 0 */
+	struct iotlb iotlb;		/* with VHOST_DEV_IOMMU */
+	struct iotlb_range stale;	/* invalidated by the message in work */
+	bool invalidating;		/* stale is something */
+	bool flush_pending;		/* the message in work waits for flushing to become 0 */
+	unsigned int flushing;		/* queues with requests that use stale */
+	bool misses_acked;		/* a question of rings[].miss is answered and not judged */
 
 	/* a change of queues under way */
 	unsigned int changing;		/* queues which have not taken it, and its own 1 */
@@ -137,6 +221,8 @@ void conn_reply(struct vhost_dev *dev);
 void conn_continue(struct vhost_dev *dev);
 /* What a change of memory has removed is gone. */
 void conn_memory_settled(struct vhost_dev *dev);
+/* Whether the front-end has said something which is not dealt with yet. */
+bool conn_has_input(const struct vhost_dev *dev);
 
 /*
  * proto.c: the message table
@@ -161,6 +247,12 @@ static inline bool dev_has_protocol(const struct vhost_dev *dev, enum vu_protoco
  * reply lies in the message; or proto_finish() will be called.
  */
 enum { PROTO_REPLY = 1, PROTO_PENDING = 2 };
+
+/* Whether addresses are I/O virtual ones. */
+static inline bool dev_has_iommu(const struct vhost_dev *dev)
+{
+	return dev->features & BIT(VIRTIO_F_ACCESS_PLATFORM);
+}
 
 /*
  * Handlers of messages, by file.
@@ -193,12 +285,16 @@ int proto_set_vring_call(struct vhost_dev *dev, struct msg *msg);
 int proto_set_vring_err(struct vhost_dev *dev, struct msg *msg);
 int proto_set_vring_enable(struct vhost_dev *dev, struct msg *msg);
 int proto_vring_kick(struct vhost_dev *dev, struct msg *msg);
+/* Take the message's fd, which is to be polled or signalled, without ever blocking. */
+int proto_take_event_fd(struct msg *msg, int *fd);
 
 /* proto_mem.c: guest memory */
 int proto_set_mem_table(struct vhost_dev *dev, struct msg *msg);
 int proto_get_max_mem_slots(struct vhost_dev *dev, struct msg *msg);
 int proto_add_mem_reg(struct vhost_dev *dev, struct msg *msg);
 int proto_rem_mem_reg(struct vhost_dev *dev, struct msg *msg);
+/* Make the map the current one; removes: the answer waits until the old one is not used. */
+int proto_use_map(struct vhost_dev *dev, struct mem_map *map, bool removes);
 
 /* proto_type.c: messages of certain device types */
 int proto_send_rarp(struct vhost_dev *dev, struct msg *msg);
@@ -210,22 +306,65 @@ int proto_get_shared_object(struct vhost_dev *dev, struct msg *msg);
 int proto_get_shmem_config(struct vhost_dev *dev, struct msg *msg);
 
 /* proto_log.c: the log of written pages */
+void log_setup_init(struct log_setup *ls);
+/* No queue uses the log any more: forget it. */
+void log_setup_exit(struct log_setup *ls);
+/* Log, or not, from the next change of the queues on. */
+void log_setup_switch(struct vhost_dev *dev, bool on);
 int proto_set_log_base(struct vhost_dev *dev, struct msg *msg);
 int proto_set_log_fd(struct vhost_dev *dev, struct msg *msg);
 
 /* proto_inflight.c: requests in flight */
 int proto_get_inflight_fd(struct vhost_dev *dev, struct msg *msg);
 int proto_set_inflight_fd(struct vhost_dev *dev, struct msg *msg);
+/* Unmap the memory; no ring runs. */
+void inflight_drop(struct vhost_dev *dev);
 
 /* proto_iotlb.c: translations */
 int proto_iotlb_msg(struct vhost_dev *dev, struct msg *msg);
+/*
+ * Where a ring is behind an IOMMU, to rs->place.  -ENOENT: *missing is to be asked for;
+ * -EFAULT: it is not in one piece.
+ */
+int iotlb_place_ring(struct vhost_dev *dev, struct ring_setup *rs, struct iotlb_range *missing);
+/* A ring's queue has taken a change: ask for what the ring lacks; forget what it did. */
+void iotlb_ring_changed(struct vhost_dev *dev, struct ring_setup *rs);
+/* A queue lacks queue->miss. */
+void iotlb_queue_missing(struct vhost_dev *dev, unsigned int ring);
+/* Ask the front-end for what a ring lacks, unless that has been done. */
+void iotlb_ask(struct vhost_dev *dev, struct ring_setup *rs);
+/* The front-end has dealt with a question. */
+void iotlb_asked(struct vhost_dev *dev, uint64_t number, int result);
+/* Judge answered questions, once no update can be on its way any more. */
+void iotlb_judge(struct vhost_dev *dev);
+/* There is no channel for questions any more; or another one. */
+void iotlb_channel_closed(struct vhost_dev *dev);
+void iotlb_channel_replaced(struct vhost_dev *dev);
+/* A queue no longer uses what was invalidated. */
+void iotlb_flushed(struct vhost_dev *dev);
+/* The map has changed, or (NULL) all translations are void. */
+void iotlb_memory_changed(struct vhost_dev *dev, const struct mem_map *map);
 
 /* postcopy.c: memory which arrives while it is used */
+void postcopy_init(struct postcopy *pc);
+/* The connection has ended: nobody waits for a page any more. */
+void postcopy_abort(struct vhost_dev *dev);
+/* Whether this process may have a userfaultfd, and survives what can follow from it. */
+bool postcopy_available(void);
+/* While listening, instead of using the change's map: let it wait for the go-ahead. */
+int postcopy_stage(struct vhost_dev *dev, struct mem_change *change);
+/* Where the staged map has this guest address, to be told to the front-end. */
+uint64_t postcopy_address(const struct vhost_dev *dev, uint64_t gpa);
+/* The front-end is ready for the faults of what was staged. */
+int postcopy_go_ahead(struct vhost_dev *dev, const struct msg *msg);
+int proto_postcopy_none(struct vhost_dev *dev, struct msg *msg);
 int proto_postcopy_advise(struct vhost_dev *dev, struct msg *msg);
 int proto_postcopy_listen(struct vhost_dev *dev, struct msg *msg);
 int proto_postcopy_end(struct vhost_dev *dev, struct msg *msg);
 
 /* state.c: the device's own state */
+/* Give up the transfer, if there is one.  Whether a message was in work which waited for it. */
+bool state_drop(struct vhost_dev *dev);
 int proto_set_device_state_fd(struct vhost_dev *dev, struct msg *msg);
 int proto_check_device_state(struct vhost_dev *dev, struct msg *msg);
 
@@ -240,6 +379,14 @@ void ring_setup_exit(struct ring_setup *rs);
 void ring_setup_reset(struct ring_setup *rs);
 /* Replace one of the ring's fds; the old one is closed when the queue knows the new one. */
 void ring_setup_set_fd(struct ring_setup *v, int *slot, int fd);
+/* A ring's three areas: bytes, and alignment (VIRTIO 2.7, 2.8). */
+struct ring_areas {
+	uint64_t desc, driver, device;
+	unsigned int driver_align, device_align;
+};
+struct ring_areas ring_areas(const struct vhost_dev *dev, uint64_t num);
+/* What the queues have to tell (queue_params.news). */
+void ring_setup_news(struct vhost_queue *q, unsigned int news);
 /* Where the ring starts from: what was said, or where fresh rings begin. */
 void ring_setup_set_base(struct ring_setup *rs, uint32_t base);
 uint32_t ring_setup_base(const struct vhost_dev *dev, const struct ring_setup *rs);
@@ -251,6 +398,8 @@ bool ring_setup_num_fits(const struct vhost_dev *dev, uint32_t num);
 bool ring_setup_base_fits(const struct vhost_dev *dev, uint32_t base);
 bool ring_setup_addr_fits(const struct vhost_dev *dev, const struct vu_vring_addr *addr);
 bool ring_setup_fits(const struct vhost_dev *dev, const struct ring_setup *rs);
+/* Whether the in-flight memory, if there is any for this ring, is such that it can start. */
+bool ring_setup_inflight_fits(const struct vhost_dev *dev, const struct ring_setup *rs);
 /* Whether any ring is started. */
 bool ring_setup_any_started(const struct vhost_dev *dev);
 /*
@@ -267,7 +416,18 @@ void ring_setup_apply_all(struct vhost_dev *dev, void (*then)(struct vhost_dev *
 
 int backend_open(struct vhost_dev *dev, int fd);
 void backend_close(struct vhost_dev *dev);
+/* The device starts anew: drop what has not been sent. */
+void backend_reset(struct vhost_dev *dev);
+/* A ring runs: send what had to wait for that. */
+void backend_ring_started(struct vhost_dev *dev);
 /* Tell that the config space has changed, now or when it can be told. */
 void backend_config_changed(struct vhost_dev *dev);
+/* Signal the driver, or the front-end, without an fd. */
+void backend_ring_news(struct vhost_dev *dev, unsigned int ring, bool call, bool err);
+/*
+ * Ask for a translation; iotlb_asked() follows with *number if the front-end
+ * acknowledges.  -ENOTCONN: there is nobody to ask; -EAGAIN: iotlb_ask() will be called.
+ */
+int backend_ask_iotlb(struct vhost_dev *dev, uint64_t iova, uint8_t access, uint64_t *number);
 
 #endif /* VHOST_INTERNAL_H */

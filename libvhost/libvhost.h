@@ -42,8 +42,8 @@
  * Which worker
  *
  * Each device has one control worker, given to vhost_dev_listen(),
- * vhost_dev_attach() or vhost_dev_connect(), and a worker per queue, given to vhost_dev_bind() or else
- * the control worker too.  Functions marked "control worker" and "queue's
+ * vhost_dev_attach() or vhost_dev_connect(), and a worker per queue, given to
+ * vhost_dev_bind() or else the control worker too.  Functions marked "control worker" and "queue's
  * worker" may be called on that worker only: from its callbacks, or from any
  * thread while the worker does not run.  Functions marked "any thread" have no
  * such limit.
@@ -180,7 +180,9 @@ struct vhost_dev_ops {
 
 	/*
 	 * Guest memory appeared, or is about to go.  A negative errno from
-	 * mem_map refuses the memory: the front-end's message fails.
+	 * mem_map refuses the memory: the front-end's message fails.  Neither may touch the
+	 * memory, also by asking the kernel to: in a postcopy migration its pages come
+	 * later, and this worker must not wait for them.
 	 */
 	int (*mem_map)(struct vhost_dev *dev, void *va, size_t len);
 	void (*mem_unmap)(struct vhost_dev *dev, void *va, size_t len);
@@ -235,7 +237,7 @@ struct vhost_dev_params {
 	unsigned int queue_size_max;	/* entries, 1 to 32768; default 1024 */
 	const void *config;		/* initial config space (little endian), copied */
 	size_t config_len;		/* bytes, at most 256 */
-	size_t req_priv;		/* private bytes in each struct vhost_req */
+	size_t req_priv;		/* private bytes in each struct vhost_req, at most 65535 */
 	unsigned int flags;		/* VHOST_DEV_* */
 	uint64_t features_off;		/* bits of rings and transport not to be offered */
 	const uint64_t *shmem_sizes;	/* bytes of each shared memory region (VIRTIO 2.10), by
@@ -255,7 +257,8 @@ struct vhost_dev_params {
 /*
  * Track requests in memory which the front-end keeps (vhost-user, "Inflight I/O
  * tracking"): after a crash of the process, those which were popped and not yet
- * pushed are popped again, in the original order, by the next one.
+ * published are popped again, before all others and in the original order, by the next
+ * one.  Nothing tells them apart from new ones, and how much of them was done before is not known.
  */
 #define VHOST_DEV_INFLIGHT	(1u << 1)
 /*
@@ -274,6 +277,11 @@ struct vhost_dev_params {
  * simulators.  Not for QEMU, which accepts the feature without knowing it.
  */
 #define VHOST_DEV_INBAND	(1u << 4)
+/*
+ * Offer VHOST_USER_PROTOCOL_F_HOST_NOTIFIER, for vhost_dev_host_notifier().  For devices with
+ * hardware behind them.
+ */
+#define VHOST_DEV_HOST_NOTIFIER	(1u << 5)
 
 /* Statistics of a queue; all counters since the device was created. */
 struct vhost_queue_stats {
@@ -308,7 +316,10 @@ int vhost_dev_new_sized(struct vhost_dev **dev,
 
 /*
  * Serve queue i on workers[i % n].  Without this call the control worker serves
- * all queues.  The workers must outlive the device.  Before listen or attach.
+ * all queues.  The workers must outlive the device.  Any thread, before the device is
+ * served.  -EINVAL: n is 0; -EBUSY: it is served already.
+ * In a postcopy migration a request for a page which is missing stops the whole worker until
+ * the page comes; with other workers than the control worker, messages are answered meanwhile.
  */
 int vhost_dev_bind(struct vhost_dev *dev, struct vhost_worker *const *workers, unsigned int n);
 
@@ -316,32 +327,35 @@ int vhost_dev_bind(struct vhost_dev *dev, struct vhost_worker *const *workers, u
  * Serve front-ends which connect to the listening socket fd, one after the other;
  * control becomes the device's control worker.  A front-end which comes while
  * another is connected waits in the socket's backlog.  The device owns fd from
- * now on, also when this fails.  Control worker.
+ * now on, also when this fails.  Control worker.  -EBUSY: the device is served already;
+ * -ENOMEM, or what the kernel said.
  */
 int vhost_dev_listen(struct vhost_dev *dev, struct vhost_worker *control, int fd);
 
 /*
  * Serve the one front-end at the other end of the connected socket fd.  The device
- * owns fd from now on, also when this fails.  Control worker.
+ * owns fd from now on, also when this fails.  Control worker.  Errors as above.
  */
 int vhost_dev_attach(struct vhost_dev *dev, struct vhost_worker *control, int fd);
 
 /*
  * Be the client of the Unix socket at path: connect to the front-end which listens there,
  * and whenever the connection is missing or lost try again, after 100 ms at first and up to
- * 5 s later.  -ENAMETOOLONG; that nobody listens yet is no error.  Control worker.
+ * 5 s later.  -ENAMETOOLONG, and errors as above; that nobody listens yet is none.
+ * path is copied.  Control worker.
  */
 int vhost_dev_connect(struct vhost_dev *dev, struct vhost_worker *control, const char *path);
 
 /*
  * Stop: drain the queues, disconnect, close the sockets.  done(dev, arg) runs on
  * the control worker when nothing of the device is in use any more; it may free
- * the device.  Without listen or attach before, it runs at once.  Control worker.
+ * the device.  If the device is not served, it runs at once.  While a stop is under way
+ * another one is ignored.  Control worker.
  */
 void vhost_dev_stop(struct vhost_dev *dev, void (*done)(struct vhost_dev *dev, void *arg),
 		    void *arg);
 
-/* Free a device which has never run, or is stopped. */
+/* Free a device which has never been served, or has stopped.  Any thread. */
 void vhost_dev_free(struct vhost_dev *dev);
 
 /*
@@ -355,15 +369,21 @@ int vhost_dev_update_config(struct vhost_dev *dev, uint32_t off, const void *buf
  * Messages to the front-end (vhost-user, "Back-end message types").  Control worker.
  *
  * -ENOTCONN: there is no channel to the front-end, or its feature was not negotiated;
- * -EAGAIN: too many messages are on their way.  done, where there is one and the message was
- * sent, is called later on the control worker with arg and the front-end's answer: 0, or a
- * negative errno, -ECONNRESET when the front-end has gone.
+ * -EAGAIN: too many messages are on their way; -EINVAL: out of range.  While no ring runs the
+ * message waits.  After 0, done (if not NULL) is called later on the control worker, once, with
+ * arg and the front-end's answer: 0, or a negative errno; -EIO when the front-end refuses,
+ * -ECONNRESET when its end of the channel has gone, -ECANCELED when the device was reset before
+ * the message was sent.  A front-end without acknowledgements (REPLY_ACK) says nothing: 0 then
+ * means that the message was sent.
  */
 
 /* Offer, or take back, an object which other devices can get from the front-end. */
 int vhost_dev_shared_object_add(struct vhost_dev *dev, const uint8_t uuid[16]);
 int vhost_dev_shared_object_remove(struct vhost_dev *dev, const uint8_t uuid[16]);
-/* Get an object of another device: the answer is an fd, which done owns. */
+/*
+ * Get an object of another device: the answer is an fd, which done owns, or -ENOENT.  done is
+ * required.
+ */
 int vhost_dev_shared_object_lookup(struct vhost_dev *dev, const uint8_t uuid[16],
 				   void (*done)(void *arg, int result), void *arg);
 
@@ -385,18 +405,18 @@ int vhost_dev_shmem_unmap(struct vhost_dev *dev, const struct vhost_shmem_map *m
 
 /*
  * Let the driver's notifications of queue i go directly to the page at this offset of fd,
- * a hardware doorbell; fd remains the caller's, -1 undoes it.
+ * a hardware doorbell; fd remains the caller's, -1 undoes it.  With VHOST_DEV_HOST_NOTIFIER.
  */
 int vhost_dev_host_notifier(struct vhost_dev *dev, unsigned int i, int fd, uint64_t offset);
 
 /* Queue i, or NULL when there is none.  Any thread. */
 struct vhost_queue *vhost_dev_queue(struct vhost_dev *dev, unsigned int i);
-/* What was given to vhost_dev_new().  Any thread. */
+/* What was given to vhost_dev_new(); the name is the device's.  Any thread. */
 void *vhost_dev_opaque(const struct vhost_dev *dev);
 const char *vhost_dev_name(const struct vhost_dev *dev);
 /* The features which the driver chose, 0 before that.  Control or queue's worker. */
 uint64_t vhost_dev_features(const struct vhost_dev *dev);
-/* Control worker. */
+/* Fill *stats.  Control worker. */
 void vhost_dev_stats(const struct vhost_dev *dev, struct vhost_dev_stats *stats);
 
 /*
@@ -428,6 +448,8 @@ void vhost_req_push(struct vhost_req *req, size_t len);
 /*
  * The request will not be finished here (see queue_cancel); it is gone with this call, and
  * another process goes on with it.  Only between queue_cancel and the queue's next start.
+ * With VIRTIO_F_IN_ORDER, those which were popped after it are not finished here either, pushed
+ * or not.
  */
 void vhost_req_abandon(struct vhost_req *req);
 
@@ -462,7 +484,7 @@ size_t vhost_req_write(const struct vhost_req *req, size_t off, const void *buf,
 const struct iovec *vhost_req_slice(struct vhost_req *req, enum vhost_dir dir, size_t off,
 				    size_t n, unsigned int *cnt);
 
-/* Any thread. */
+/* Its number in the device, its device, its worker (NULL before there is one).  Any thread. */
 unsigned int vhost_queue_index(const struct vhost_queue *q);
 struct vhost_dev *vhost_queue_dev(const struct vhost_queue *q);
 struct vhost_worker *vhost_queue_worker(const struct vhost_queue *q);
@@ -474,6 +496,7 @@ unsigned int vhost_queue_size(const struct vhost_queue *q);
 bool vhost_queue_enabled(const struct vhost_queue *q);
 /* Requests popped and not yet pushed. */
 unsigned int vhost_queue_outstanding(const struct vhost_queue *q);
+/* Fill *stats. */
 void vhost_queue_stats(const struct vhost_queue *q, struct vhost_queue_stats *stats);
 
 /*
@@ -507,10 +530,15 @@ struct vhost_poller {
  */
 int vhost_worker_new(struct vhost_worker **w, struct event_base *base);
 
-/* Run the worker on a new thread named name (at most 15 bytes), with all signals blocked. */
+/*
+ * Run the worker on a new thread named name (at most 15 bytes), with all signals blocked.  Any
+ * thread.  -EINVAL: it lives in a caller's base, or has been started; -EAGAIN: no more threads.
+ */
 int vhost_worker_start(struct vhost_worker *w, const char *name);
 
-/* Run the worker on this thread until vhost_worker_stop().  0, or a negative errno. */
+/*
+ * Run the worker on this thread until vhost_worker_stop().  -EINVAL: it lives in a caller's base.
+ */
 int vhost_worker_run(struct vhost_worker *w);
 
 /*
@@ -521,11 +549,15 @@ void vhost_worker_stop(struct vhost_worker *w);
 
 /*
  * Free a worker which does not run, which no device uses any more, and to which nobody
- * posts: where workers work together, stop all of them before the first is freed.
+ * posts: where workers work together, stop all of them before the first is freed.  Any thread,
+ * with a base of the caller's only the one that dispatches it.
  */
 void vhost_worker_free(struct vhost_worker *w);
 
-/* Its event_base: add events of your own to it, on the worker.  Any thread. */
+/*
+ * Its event_base, which is the worker's unless the caller made it: add events of your own to it, on
+ * the worker.  Any thread.
+ */
 struct event_base *vhost_worker_base(struct vhost_worker *w);
 
 /* Run work->fn(work) on the worker, in the order of posting.  Any thread. */
@@ -544,7 +576,7 @@ void vhost_worker_call(struct vhost_worker *w, void (*fn)(void *arg), void *arg)
  */
 void vhost_worker_set_poll(struct vhost_worker *w, unsigned int usec);
 
-/* Add or remove a poller; it belongs to the caller.  On the worker. */
+/* Add or remove a poller; it belongs to the caller, who keeps it until then.  On the worker. */
 void vhost_worker_add_poller(struct vhost_worker *w, struct vhost_poller *poller);
 void vhost_worker_del_poller(struct vhost_worker *w, struct vhost_poller *poller);
 
@@ -571,17 +603,19 @@ const char *vhost_version(void);
 
 /*
  * A listening Unix stream socket at path with these permissions.  A stale socket
- * file, one which nobody listens on, is replaced.  Returns the fd; -EADDRINUSE:
- * somebody listens there; -EEXIST: the path is something else than a socket.
+ * file, one which nobody listens on, is replaced.  Returns the fd, which is the caller's;
+ * the file is not removed at the end.  -EADDRINUSE: somebody listens there; -EEXIST: the
+ * path is something else than a socket; -ENAMETOOLONG, or what the kernel said.
  */
 int vhost_listen_unix(const char *path, mode_t mode);
 
 /*
- * Guest memory is shared with the front-end, which can truncate it: a later access
- * raises SIGBUS.  A program which wants to survive that installs a SIGBUS handler
- * that calls this function with the fault's address.  True: the address was guest
+ * Guest memory, and what else is shared with the front-end, can be truncated by it: a later
+ * access raises SIGBUS.  A program which wants to survive that installs a SIGBUS handler
+ * that calls this function with the fault's address.  True: the address was shared
  * memory; the memory is replaced by zeroes, its device will disconnect, and the
- * handler should return.  False: the fault is something else.  Async-signal-safe.
+ * handler should return.  The same happens when the front-end leaves while pages of a
+ * postcopy migration are missing; postcopy is offered only when there is a handler.  False: the fault is something else.  Async-signal-safe.
  */
 bool vhost_mem_fault(const void *addr);
 

@@ -71,27 +71,27 @@ static struct fault_slot *fault_free_slot(void)
 	}
 }
 
-static int fault_watch(const struct mem_region *region, int fd)
+int mem_watch(const struct mem *mem, const void *start, size_t len)
 {
 	struct fault_slot *slot;
 
 	pthread_mutex_lock(&fault_lock);
 	slot = fault_free_slot();
 	if (slot) {
-		atomic_store(&slot->fd, fd);
-		atomic_store(&slot->start, (uintptr_t)region->map);
-		atomic_store(&slot->len, region->map_len);
+		atomic_store(&slot->fd, mem->fault_fd);
+		atomic_store(&slot->start, (uintptr_t)start);
+		atomic_store(&slot->len, len);
 	}
 	pthread_mutex_unlock(&fault_lock);
 	return slot ? 0 : -ENOMEM;
 }
 
-static void fault_unwatch(const struct mem_region *region)
+void mem_unwatch(const void *start)
 {
 	struct fault_slot *slot;
 
 	pthread_mutex_lock(&fault_lock);
-	slot = fault_find((uintptr_t)region->map);
+	slot = fault_find((uintptr_t)start);
 	if (slot)
 		atomic_store(&slot->len, 0);
 	pthread_mutex_unlock(&fault_lock);
@@ -115,22 +115,32 @@ bool vhost_mem_fault(const void *addr)
 	return start;
 }
 
+static bool mem_take_faults(struct mem *mem)
+{
+	uint64_t count;
+
+	return read(mem->fault_fd, &count, sizeof(count)) == sizeof(count);
+}
+
 static void mem_fault_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct mem *mem = arg;
-	uint64_t count;
 
-	(void)what;
-	if (read(fd, &count, sizeof(count)) == sizeof(count))
+	(void)fd, (void)what;
+	if (mem_take_faults(mem))
 		mem->ops->lost(mem);
+}
+
+void mem_forget_faults(struct mem *mem)
+{
+	mem_take_faults(mem);
 }
 
 /*
  * Regions
  */
 
-/* The unit in which this file can be mapped: the page, or the huge page. */
-static size_t mem_map_unit(int fd)
+size_t mem_map_unit(int fd)
 {
 	struct statfs fs;
 
@@ -156,6 +166,8 @@ static int mem_check_place(const struct mem_place *p, int fd)
 	return 0;
 }
 
+#define MEM_PROT (PROT_READ | PROT_WRITE)
+
 static int mem_region_map(struct mem_region *r, int fd)
 {
 	size_t unit = mem_map_unit(fd);
@@ -163,7 +175,7 @@ static int mem_region_map(struct mem_region *r, int fd)
 
 	/* mem_check_place() bounded offset + size by INT64_MAX: no overflow. */
 	r->map_len = ALIGN_UP(r->place.offset + r->place.size - start, unit);
-	r->map = mmap(NULL, r->map_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+	r->map = mmap(NULL, r->map_len, r->guarded ? PROT_NONE : MEM_PROT, MAP_SHARED | MAP_NORESERVE, fd,
 		      (off_t)start);
 	if (r->map == MAP_FAILED)
 		return -errno;
@@ -173,7 +185,7 @@ static int mem_region_map(struct mem_region *r, int fd)
 	return 0;
 }
 
-static int mem_region_new(struct mem *mem, const struct mem_place *place, int fd,
+static int mem_region_new(struct mem *mem, const struct mem_place *place, int fd, bool guarded,
 			  struct mem_region **region)
 {
 	struct mem_region *r;
@@ -185,20 +197,22 @@ static int mem_region_new(struct mem *mem, const struct mem_place *place, int fd
 	if (!r)
 		return -ENOMEM;
 	r->place = *place;
+	r->guarded = guarded;
 	ret = mem_region_map(r, fd);
 	if (ret)
 		goto out_free;
-	ret = fault_watch(r, mem->fault_fd);
+	ret = mem_watch(mem, r->map, r->map_len);
 	if (ret)
 		goto out_unmap;
-	ret = mem->ops->map(mem, r->hva, place->size);
+	ret = guarded ? 0 : mem->ops->map(mem, r->hva, place->size);
 	if (ret)
 		goto out_unwatch;
+	LIST_INSERT_HEAD(&mem->regions, r, entry);
 	*region = r;
 	return 0;
 
 out_unwatch:
-	fault_unwatch(r);
+	mem_unwatch(r->map);
 out_unmap:
 	munmap(r->map, r->map_len);
 out_free:
@@ -210,10 +224,32 @@ static void mem_region_put(struct mem *mem, struct mem_region *r)
 {
 	if (--r->refs)
 		return;
-	mem->ops->unmap(mem, r->hva, r->place.size);
-	fault_unwatch(r);
+	LIST_REMOVE(r, entry);
+	if (!r->guarded)
+		mem->ops->unmap(mem, r->hva, r->place.size);
+	mem_unwatch(r->map);
 	munmap(r->map, r->map_len);
 	free(r);
+}
+
+static int mem_region_open(struct mem *mem, struct mem_region *r)
+{
+	int ret;
+
+	if (mprotect(r->map, r->map_len, MEM_PROT))
+		return -errno;
+	ret = mem->ops->map(mem, r->hva, r->place.size);
+	if (!ret)
+		r->guarded = false;
+	return ret;
+}
+
+void mem_for_each(struct mem *mem, void (*fn)(void *arg, void *va, size_t len), void *arg)
+{
+	struct mem_region *r;
+
+	LIST_FOREACH(r, &mem->regions, entry)
+		fn(arg, r->map, r->map_len);
 }
 
 /*
@@ -305,10 +341,10 @@ static int mem_map_insert(struct mem_map *map, struct mem_region *region)
 	return 0;
 }
 
-static int mem_map_add(struct mem_map *map, const struct mem_place *place, int fd)
+static int mem_map_add(struct mem_map *map, const struct mem_place *place, int fd, bool guarded)
 {
 	struct mem_region *region = NULL;
-	int ret = mem_region_new(map->mem, place, fd, &region);
+	int ret = mem_region_new(map->mem, place, fd, guarded, &region);
 
 	if (ret)
 		return ret;
@@ -337,7 +373,8 @@ static int mem_map_inherit(struct mem_map *map, const struct mem_map *from,
 
 int mem_map_new(struct mem *mem, const struct mem_change *change, struct mem_map **result)
 {
-	const struct mem_map *from = change->keep ? mem->map : NULL;
+	const struct mem_map *kept = change->from ? change->from : mem->map;
+	const struct mem_map *from = change->keep ? kept : NULL;
 	unsigned int i, max = (from ? from->count : 0) + change->count;
 	struct mem_map *map;
 	int ret;
@@ -349,7 +386,7 @@ int mem_map_new(struct mem *mem, const struct mem_change *change, struct mem_map
 		return -ENOMEM;
 	ret = mem_map_inherit(map, from, change->drop);
 	for (i = 0; !ret && i < change->count; i++)
-		ret = mem_map_add(map, &change->add[i], change->fds[i]);
+		ret = mem_map_add(map, &change->add[i], change->fds[i], change->guarded);
 	if (ret) {
 		mem_map_free(map);
 		return ret;
@@ -361,6 +398,28 @@ int mem_map_new(struct mem *mem, const struct mem_change *change, struct mem_map
 	}
 	*result = map;
 	return 0;
+}
+
+int mem_map_open(struct mem_map *map, int (*prepare)(void *arg, void *va, size_t len), void *arg)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < map->count && !ret; i++) {
+		struct mem_region *r = map->regions[i];
+
+		if (!r->guarded)
+			continue;
+		ret = prepare(arg, r->map, r->map_len);
+		if (!ret)
+			ret = mem_region_open(map->mem, r);
+	}
+	return ret;
+}
+
+void mem_map_discard(struct mem_map *map)
+{
+	mem_map_free(map);
 }
 
 void mem_use(struct mem *mem, struct mem_map *map)
@@ -392,6 +451,42 @@ int mem_map_search(const struct mem_map *map, uint64_t addr)
 	return -1;
 }
 
+static bool span_has(const struct mem_span *span, const uint8_t *va)
+{
+	return (uintptr_t)va - (uintptr_t)span->hva < span->size;
+}
+
+bool mem_find_gpa(const struct mem_map *map, unsigned int *hit, const void *va, uint64_t *gpa)
+{
+	const struct mem_span *span;
+	unsigned int i = *hit;
+
+	/* The spans are in order of the other address; this is for a migration only. */
+	if (i >= map->count || !span_has(&map->spans[i], va)) {
+		for (i = 0; i < map->count && !span_has(&map->spans[i], va); i++)
+			;
+		if (i == map->count)
+			return false;
+		*hit = i;
+	}
+	span = &map->spans[i];
+	*gpa = span->start + ((uintptr_t)va - (uintptr_t)span->hva);
+	return true;
+}
+
+bool mem_map_has(const struct mem_map *map, const uint8_t *va, uint64_t last)
+{
+	unsigned int i;
+
+	for (i = 0; i < map->count; i++) {
+		uint64_t off = (uint64_t)((uintptr_t)va - (uintptr_t)map->spans[i].hva);
+
+		if (off < map->spans[i].size)
+			return last < map->spans[i].size - off;
+	}
+	return false;
+}
+
 void *mem_find_uva(const struct mem_map *map, uint64_t uva, uint64_t len)
 {
 	unsigned int i;
@@ -413,6 +508,7 @@ void *mem_find_uva(const struct mem_map *map, uint64_t uva, uint64_t len)
 int mem_init(struct mem *mem, const struct mem_ops *ops, struct vhost_worker *control)
 {
 	*mem = (struct mem){ .ops = ops, .control = control };
+	LIST_INIT(&mem->regions);
 	mem->fault_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (mem->fault_fd < 0)
 		return -errno;

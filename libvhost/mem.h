@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "libvhost.h"
 #include "util.h"
@@ -39,6 +40,8 @@ struct mem_region {
 	void *map;			/* what mmap() returned, at or before hva */
 	size_t map_len;			/* bytes */
 	unsigned int refs;		/* maps which contain it; control worker */
+	bool guarded;			/* cannot be accessed yet, and the device does not know it */
+	LIST_ENTRY(mem_region) entry;	/* in mem.regions */
 };
 
 /* A region as the request path sees it. */
@@ -62,7 +65,7 @@ struct mem_ops {
 	void (*unmap)(struct mem *mem, void *va, size_t len);
 	/* The last old map is gone: what was removed is unmapped. */
 	void (*settled)(struct mem *mem);
-	/* Guest memory went away under us (SIGBUS); the device must end its connection. */
+	/* Shared memory went away under us (SIGBUS); the device must end its connection. */
 	void (*lost)(struct mem *mem);
 };
 
@@ -72,12 +75,32 @@ struct mem {
 	struct vhost_worker *control;
 	struct mem_map *map;		/* current; NULL: no memory */
 	unsigned int old;		/* earlier maps which somebody still holds */
+	LIST_HEAD(, mem_region) regions;	/* of all maps */
 	int fault_fd;			/* eventfd, written by vhost_mem_fault() */
 	struct event *fault_ev;
 };
 
 int mem_init(struct mem *mem, const struct mem_ops *ops, struct vhost_worker *control);
 void mem_exit(struct mem *mem);
+
+/* The unit in which this file can be mapped: the page, or the huge page. */
+size_t mem_map_unit(int fd);
+
+/*
+ * Let vhost_mem_fault() replace [start, start + len), a mapping of a file which the front-end can
+ * truncate, and tell mem->ops->lost() of it.  Regions of a map are watched by themselves; this
+ * is for what else is shared.  Whole pages; before munmap() unwatch.  -ENOMEM.
+ */
+int mem_watch(const struct mem *mem, const void *start, size_t len);
+void mem_unwatch(const void *start);
+
+/*
+ * Let vhost_mem_fault() replace [start, start + len), a mapping of a file which the front-end can
+ * truncate, and tell mem->ops->lost() of it.  Regions of a map are watched by themselves; this
+ * is for what else is shared.  Whole pages; before munmap() unwatch.  -ENOMEM.
+ */
+int mem_watch(const struct mem *mem, const void *start, size_t len);
+void mem_unwatch(const void *start);
 
 /*
  * Make a map: the regions of the current one (if keep) but the one at drop, and
@@ -88,12 +111,28 @@ void mem_exit(struct mem *mem);
  */
 struct mem_change {
 	bool keep;
+	const struct mem_map *from;	/* with keep: what to keep; NULL: the current map */
+	bool guarded;			/* no access to new regions before mem_map_open() */
 	const struct mem_place *drop;	/* offset is ignored; NULL: none */
 	const struct mem_place *add;
 	const int *fds;
 	unsigned int count;		/* of add and fds */
 };
 int mem_map_new(struct mem *mem, const struct mem_change *change, struct mem_map **map);
+
+/*
+ * Let the map's guarded regions be accessed, each after prepare() was called for its mapping.  If
+ * that fails some may be accessed nevertheless, but the map is only good to be discarded.
+ */
+int mem_map_open(struct mem_map *map, int (*prepare)(void *arg, void *va, size_t len), void *arg);
+/* Free a map which has never been the current one. */
+void mem_map_discard(struct mem_map *map);
+
+/* Call fn for the mapping of each region of all maps, old ones and new ones too. */
+void mem_for_each(struct mem *mem, void (*fn)(void *arg, void *va, size_t len), void *arg);
+
+/* What vhost_mem_fault() has replaced so far is known. */
+void mem_forget_faults(struct mem *mem);
 
 /* Make it the current map (NULL: no memory), dropping the control worker's hold of the other. */
 void mem_use(struct mem *mem, struct mem_map *map);
@@ -128,6 +167,15 @@ static inline void *mem_find(const struct mem_map *map, unsigned int *hit, uint6
 	*len = MIN(*len, span->size - off);
 	return span->hva + off;
 }
+
+/*
+ * The guest address of our address va, which is in a region of the map; *hit as in mem_find().
+ * False: it is not.
+ */
+bool mem_find_gpa(const struct mem_map *map, unsigned int *hit, const void *va, uint64_t *gpa);
+
+/* Whether our addresses [va, va + last] lie in a region of the map. */
+bool mem_map_has(const struct mem_map *map, const uint8_t *va, uint64_t last);
 
 /* Our address of len contiguous bytes at an address of the front-end's, or NULL. */
 void *mem_find_uva(const struct mem_map *map, uint64_t uva, uint64_t len);

@@ -9,7 +9,6 @@
 #include "msg.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -99,12 +98,12 @@ static ssize_t msg_receive_part(struct msg *msg, int fd, void *buf, size_t len, 
 }
 
 /* The header is complete: does it make sense? */
-static const char *msg_check_header(const struct vu_header *h)
+static const char *msg_check_header(const struct vu_header *h, bool reply)
 {
 	if ((h->flags & VU_VERSION_MASK) != VU_VERSION)
 		return "a message of another protocol version";
-	if (h->flags & VU_REPLY)
-		return "a reply to nothing";
+	if (!!(h->flags & VU_REPLY) != reply)
+		return reply ? "a message which is no reply" : "a reply to nothing";
 	if (h->flags & ~VU_FLAGS_KNOWN)
 		return "a message with unknown flags";
 	if (h->size > VU_PAYLOAD_MAX)
@@ -142,7 +141,7 @@ int msg_receive(struct msg_stream *in, int fd, const char **why)
 			return in->done ? -EPROTO : 0;
 		in->done += (size_t)n;
 		if (in->done == sizeof(in->msg.header))
-			*why = msg_check_header(&in->msg.header);
+			*why = msg_check_header(&in->msg.header, in->replies);
 		if (*why)
 			return -EPROTO;
 	}

@@ -3,6 +3,7 @@
 #ifndef VHOST_MSG_H
 #define VHOST_MSG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "spec.h"
@@ -34,6 +35,7 @@ struct msg {
 struct msg_stream {
 	struct msg msg;
 	size_t done;			/* bytes of header and payload received or sent */
+	bool replies;			/* received messages are to be replies, not requests */
 };
 
 /*

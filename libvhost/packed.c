@@ -93,6 +93,27 @@ static uint32_t packed_true_base(const struct ring *r)
 	return base;
 }
 
+/* What was fetched and not given back is known: that wins over the front-end's base. */
+static const char *packed_start_tracked(struct ring *r)
+{
+	struct inflight_start start = {
+		.ring = r->conf.desc,
+		.num = r->conf.num,
+		.own_base = r->conf.own_base,
+		.used = r->used,
+		.wrap = r->used_wrap,
+	};
+	const char *why = inflight_packed_start(r->inflight, &start);
+
+	if (why)
+		return why;
+	r->next = r->used = start.used;
+	r->next_wrap = r->used_wrap = start.wrap;
+	packed_move(r, &r->next, &r->next_wrap, (int)start.descs);
+	r->held = (uint16_t)start.descs;
+	return NULL;
+}
+
 static const char *packed_start(struct ring *r)
 {
 	uint32_t base = packed_true_base(r);
@@ -105,6 +126,8 @@ static const char *packed_start(struct ring *r)
 	r->moved = 0;
 	r->signal_known = false;
 	ring_store(&packed_device(r)->flags, VRING_PACKED_EVENT_FLAG_ENABLE);
+	if (r->inflight)
+		return packed_start_tracked(r);
 	held = r->next - r->used + (r->next_wrap != r->used_wrap ? (int)r->conf.num : 0);
 	if (r->next >= r->conf.num || r->used >= r->conf.num || held < 0 ||
 	    held > (int)r->conf.num)
@@ -123,11 +146,11 @@ static const char *packed_start(struct ring *r)
  */
 static int packed_avail(struct ring *r, unsigned int want)
 {
-	unsigned int left = r->conf.num - r->held, n = 0;
+	unsigned int left = r->conf.num - r->held, n = ring_again(r);
 	uint16_t slot = r->next, flags = 0;
 	bool wrap = r->next_wrap;
 
-	for (; left; left--) {
+	for (; left && n < want; left--) {
 		/* Pairs with the driver's barrier between a descriptor and its flags. */
 		uint16_t now = ring_load_acquire(&packed_slot(r, slot)->flags);
 
@@ -153,6 +176,30 @@ static inline bool packed_read(const struct ring *r, unsigned int slot, bool wra
 	return packed_is_avail(flags, wrap);
 }
 
+/* The chain is in the in-flight memory: in the ring it may be overwritten. */
+static const char *packed_take_again(struct ring *r, struct chain *c, struct chain_env *env,
+				     struct ring_elem *elem)
+{
+	const struct inflight_again *again = inflight_peek(r->inflight);
+	uint16_t entry = again->entry;
+	struct chain_desc d;
+	const char *why;
+
+	chain_begin(c);
+	do {
+		d = inflight_packed_read(r->inflight, &entry);
+		why = chain_add(c, env, &d);
+		if (why)
+			return why;
+	} while (c->descs < again->num);
+	if (d.next >= r->conf.num)
+		return "a buffer id beyond the ring";
+	*elem = (struct ring_elem){ .id = d.next, .descs = again->num, .entry = again->entry,
+				    .again = true };
+	inflight_take_again(r->inflight);
+	return NULL;
+}
+
 static const char *packed_take(struct ring *r, struct chain *c, struct chain_env *env,
 			       struct ring_elem *elem)
 {
@@ -162,13 +209,19 @@ static const char *packed_take(struct ring *r, struct chain *c, struct chain_env
 	struct chain_desc d;
 	const char *why;
 
+	if (unlikely(ring_again(r)))
+		return packed_take_again(r, c, env, elem);
 	chain_begin(c);
+	if (unlikely(r->inflight))
+		inflight_packed_begin(r->inflight);
 	do {
 		if (unlikely(c->descs == left))
 			return "a descriptor chain which is longer than the free part of the ring";
 		if (unlikely(!packed_read(r, slot, wrap, &d)))
 			return "a descriptor which is not available in a chain which is";
 		why = chain_add(c, env, &d);
+		if (!why && unlikely(r->inflight))
+			why = inflight_packed_add(r->inflight, &d);
 		if (unlikely(why))
 			return why;
 		packed_move(r, &slot, &wrap, 1);
@@ -180,11 +233,19 @@ static const char *packed_take(struct ring *r, struct chain *c, struct chain_env
 	r->next_wrap = wrap;
 	r->held += (uint16_t)c->descs;
 	*elem = (struct ring_elem){ .id = d.next, .descs = (uint16_t)c->descs };
+	if (unlikely(r->inflight))
+		elem->entry = inflight_packed_take(r->inflight);
 	return NULL;
 }
 
 static void packed_untake(struct ring *r, const struct ring_elem *elem)
 {
+	if (unlikely(elem->again)) {
+		inflight_untake_again(r->inflight);
+		return;
+	}
+	if (unlikely(r->inflight))
+		inflight_packed_untake(r->inflight, elem->entry);
 	packed_move(r, &r->next, &r->next_wrap, -(int)elem->descs);
 	r->held -= elem->descs;
 }
@@ -204,7 +265,7 @@ static inline uint16_t packed_used_flags(const struct ring *r, const struct ring
  * behind them.  The driver, or who recovers the ring after a crash, looks at the
  * first one: its flags are written last, and show the whole batch.
  */
-static void packed_publish(struct ring *r, const struct ring_elem *elems, unsigned int n)
+static void packed_write_used(struct ring *r, const struct ring_elem *elems, unsigned int n)
 {
 	uint16_t *first = &packed_slot(r, r->used)->flags, first_flags = 0;
 	unsigned int i;
@@ -228,6 +289,21 @@ static void packed_publish(struct ring *r, const struct ring_elem *elems, unsign
 		ring_store_release(first, first_flags);
 	/* All round is as good as many times round. */
 	r->moved = MIN(r->moved, r->conf.num);
+}
+
+static void packed_publish(struct ring *r, const struct ring_elem *elems, unsigned int n)
+{
+	unsigned int i;
+
+	if (likely(!r->inflight)) {
+		packed_write_used(r, elems, n);
+		return;
+	}
+	for (i = 0; i < n; i++) {
+		inflight_packed_add_done(r->inflight, elems[i].entry, elems[i].descs, r->conf.num);
+		packed_write_used(r, &elems[i], 1);
+		inflight_packed_settle(r->inflight, elems[i].entry);
+	}
 }
 
 /*
@@ -293,6 +369,13 @@ static uint32_t packed_base(const struct ring *r)
 	       packed_pos(r->next, r->next_wrap);
 }
 
+static unsigned int packed_written(const struct ring *r, struct iovec *parts)
+{
+	parts[0] = (struct iovec){ r->conf.desc, r->conf.num * sizeof(struct vring_packed_desc) };
+	parts[1] = (struct iovec){ r->conf.device, sizeof(struct vring_packed_desc_event) };
+	return 2;
+}
+
 const struct ring_ops packed_ops = {
 	.start = packed_start,
 	.avail = packed_avail,
@@ -303,4 +386,5 @@ const struct ring_ops packed_ops = {
 	.arm = packed_arm,
 	.disarm = packed_disarm,
 	.base = packed_base,
+	.written = packed_written,
 };

@@ -115,6 +115,15 @@ static void proto_send_own(struct vhost_dev *dev)
 	proto_send(dev, size);
 }
 
+/* Whether a no can be told, and will not be taken for the message's own reply. */
+static bool proto_can_nack(const struct vhost_dev *dev, const struct proto_row *row,
+			   const struct msg *msg)
+{
+	if (!(msg->header.flags & VU_NEED_REPLY))
+		return false;
+	return !row || !(row->flags & (dev->postcopy.listening ? F_REPLY | F_SIZED_REPLY : F_REPLY));
+}
+
 static void proto_refuse(struct vhost_dev *dev, const char *why)
 {
 	const struct msg *in = &dev->conn.in.msg;
@@ -124,7 +133,7 @@ static void proto_refuse(struct vhost_dev *dev, const char *why)
 	dev->stats.refused++;
 	snprintf(text, sizeof(text), "%s (%" PRIu32 ") refused: %s", row ? row->name : "message",
 		 in->header.request, why);
-	if (in->header.flags & VU_NEED_REPLY && !(row && row->flags & F_REPLY)) {
+	if (proto_can_nack(dev, row, in)) {
 		dev_log(dev, VHOST_LOG_WARN, "%s", text);
 		dev->conn.out.msg.payload.u64 = 1;
 		proto_send(dev, sizeof(uint64_t));

@@ -21,6 +21,7 @@ int proto_get_features(struct vhost_dev *dev, struct msg *msg)
 	return PROTO_REPLY;
 }
 
+/* The features of the driver, which do not include the log. */
 static int proto_accept_features(struct vhost_dev *dev, uint64_t features)
 {
 	int ret;
@@ -33,16 +34,28 @@ static int proto_accept_features(struct vhost_dev *dev, uint64_t features)
 	if (BYTE_ORDER == BIG_ENDIAN && !(features & BIT(VIRTIO_F_VERSION_1)))
 		return -EOPNOTSUPP;
 	ret = dev->ops.features ? dev->ops.features(dev, features) : 0;
-	if (!ret)
-		dev->features = features;
-	return ret;
+	if (ret)
+		return ret;
+	/* No invalidation tells what becomes void while the IOMMU is out of use. */
+	iotlb_memory_changed(dev, NULL);
+	dev->features = features;
+	return 0;
+}
+
+/* "Ring states": without protocol features there is no SET_VRING_ENABLE. */
+static void proto_enable_all(struct vhost_dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->nqueues; i++)
+		dev->rings[i].enabled = true;
 }
 
 int proto_set_features(struct vhost_dev *dev, struct msg *msg)
 {
 	uint64_t unknown = msg->payload.u64 & ~dev_features_offered(dev);
-	uint64_t features = msg->payload.u64 & ~unknown;
-	unsigned int i;
+	uint64_t features = msg->payload.u64 & ~unknown & ~BIT(VU_F_LOG_ALL);
+	bool log = msg->payload.u64 & BIT(VU_F_LOG_ALL);
 	int ret;
 
 	if (unknown & TRANSPORT_FEATURES)
@@ -53,11 +66,11 @@ int proto_set_features(struct vhost_dev *dev, struct msg *msg)
 	ret = proto_accept_features(dev, features);
 	if (ret)
 		return ret;
-	/* "Ring states": without protocol features there is no SET_VRING_ENABLE. */
-	if (features & BIT(VU_F_PROTOCOL_FEATURES))
+	if (log == dev->log.on && features & BIT(VU_F_PROTOCOL_FEATURES))
 		return 0;
-	for (i = 0; i < dev->nqueues; i++)
-		dev->rings[i].enabled = true;
+	log_setup_switch(dev, log);
+	if (!(features & BIT(VU_F_PROTOCOL_FEATURES)))
+		proto_enable_all(dev);
 	ring_setup_apply_all(dev, proto_finish);
 	return PROTO_PENDING;
 }
@@ -68,13 +81,34 @@ int proto_get_protocol_features(struct vhost_dev *dev, struct msg *msg)
 	return PROTO_REPLY;
 }
 
+/* Of two features one of which needs the other: whether that is there. */
+static bool protocol_needs(uint64_t features, enum vu_protocol_feature bit,
+			   enum vu_protocol_feature needed)
+{
+	return !(features & BIT(bit)) || features & BIT(needed);
+}
+
+static bool protocol_consistent(uint64_t f)
+{
+	return protocol_needs(f, VU_PROTOCOL_F_GET_VRING_BASE_INFLIGHT,
+			      VU_PROTOCOL_F_INFLIGHT_SHMFD) &&
+	       protocol_needs(f, VU_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN,
+			      VU_PROTOCOL_F_GET_VRING_BASE_INFLIGHT) &&
+	       protocol_needs(f, VU_PROTOCOL_F_INBAND_NOTIFICATIONS,
+			      VU_PROTOCOL_F_BACKEND_REQ) &&
+	       protocol_needs(f, VU_PROTOCOL_F_INBAND_NOTIFICATIONS, VU_PROTOCOL_F_REPLY_ACK);
+}
+
 int proto_set_protocol_features(struct vhost_dev *dev, struct msg *msg)
 {
-	uint64_t features = msg->payload.u64;
+	uint64_t features = msg->payload.u64, changed = features ^ dev->protocol_features;
 
-	if (features & ~proto_features_offered(dev))
+	if (features & ~proto_features_offered(dev) || !protocol_consistent(features))
 		return -EINVAL;
-	if (features != dev->protocol_features && ring_setup_any_started(dev))
+	if (changed && ring_setup_any_started(dev))
+		return -EBUSY;
+	/* The regions there are have the addresses of the other kind. */
+	if (changed & BIT(VU_PROTOCOL_F_GPA_ADDRESSES) && dev->mem.map)
 		return -EBUSY;
 	dev->protocol_features = features;
 	return 0;

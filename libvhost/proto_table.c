@@ -8,18 +8,35 @@ uint64_t proto_features_offered(const struct vhost_dev *dev)
 {
 	const struct vhost_dev_ops *ops = &dev->ops;
 	uint64_t f = BIT(VU_PROTOCOL_F_MQ) | BIT(VU_PROTOCOL_F_REPLY_ACK) |
-		     BIT(VU_PROTOCOL_F_BACKEND_REQ) | BIT(VU_PROTOCOL_F_RESET_DEVICE) |
+		     BIT(VU_PROTOCOL_F_LOG_SHMFD) | BIT(VU_PROTOCOL_F_BACKEND_REQ) | BIT(VU_PROTOCOL_F_RESET_DEVICE) |
 		     BIT(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | BIT(VU_PROTOCOL_F_STATUS) |
 		     BIT(VU_PROTOCOL_F_GPA_ADDRESSES);
 
 	if (dev->config_len)
 		f |= BIT(VU_PROTOCOL_F_CONFIG);
+	if (dev->flags & VHOST_DEV_INFLIGHT)
+		f |= BIT(VU_PROTOCOL_F_INFLIGHT_SHMFD);
+	if (dev->flags & VHOST_DEV_INFLIGHT && ops->queue_cancel)
+		f |= BIT(VU_PROTOCOL_F_GET_VRING_BASE_INFLIGHT) |
+		     BIT(VU_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN);
+	if (postcopy_available())
+		f |= BIT(VU_PROTOCOL_F_PAGEFAULT);
+	if (ops->save && ops->load)
+		f |= BIT(VU_PROTOCOL_F_DEVICE_STATE);
 	if (ops->send_rarp)
 		f |= BIT(VU_PROTOCOL_F_RARP);
 	if (ops->set_mtu)
 		f |= BIT(VU_PROTOCOL_F_NET_MTU);
 	if (ops->crypto_create && ops->crypto_close)
 		f |= BIT(VU_PROTOCOL_F_CRYPTO_SESSION);
+	if (ops->shared_object)
+		f |= BIT(VU_PROTOCOL_F_SHARED_OBJECT);
+	if (dev->shmem_count)
+		f |= BIT(VU_PROTOCOL_F_SHMEM) | BIT(VU_PROTOCOL_F_BACKEND_SEND_FD);
+	if (dev->flags & VHOST_DEV_HOST_NOTIFIER)
+		f |= BIT(VU_PROTOCOL_F_HOST_NOTIFIER) | BIT(VU_PROTOCOL_F_BACKEND_SEND_FD);
+	if (dev->flags & VHOST_DEV_INBAND)
+		f |= BIT(VU_PROTOCOL_F_INBAND_NOTIFICATIONS);
 	return f;
 }
 
@@ -42,6 +59,8 @@ uint64_t proto_features_offered(const struct vhost_dev *dev)
 #define G(feature) (1u << VU_PROTOCOL_F_##feature)
 
 const struct proto_row proto_table[VU_REQUEST_END] = {
+	/* See proto_postcopy_none(): QEMU 7.2 to 11.0 send it in postcopy with memory slots. */
+	ROW(NONE, proto_postcopy_none, SIZE(8), GATES(G(PAGEFAULT) | G(CONFIGURE_MEM_SLOTS))),
 	ROW(GET_FEATURES, proto_get_features, FLAGS(F_REPLY)),
 	ROW(SET_FEATURES, proto_set_features, SIZE(8)),
 	ROW(SET_OWNER, proto_set_owner),
@@ -99,7 +118,7 @@ const struct proto_row proto_table[VU_REQUEST_END] = {
 	/* A size of 8 without an fd ends the table of a postcopy; see postcopy.c. */
 	ROW(ADD_MEM_REG, proto_add_mem_reg, SIZES(8, sizeof(struct vu_mem_reg)), FDS(0, 1),
 	    FLAGS(F_SIZED_REPLY), GATES(G(CONFIGURE_MEM_SLOTS))),
-	ROW(REM_MEM_REG, proto_rem_mem_reg, SIZE(sizeof(struct vu_mem_reg)), FDS(0, 1),
+	ROW(REM_MEM_REG, proto_rem_mem_reg, SIZES(8, sizeof(struct vu_mem_reg)), FDS(0, 1),
 	    GATES(G(CONFIGURE_MEM_SLOTS))),
 	ROW(SET_STATUS, proto_set_status, SIZE(8), GATES(G(STATUS))),
 	ROW(GET_STATUS, proto_get_status, FLAGS(F_REPLY), GATES(G(STATUS))),

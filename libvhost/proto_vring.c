@@ -28,6 +28,7 @@ int proto_set_vring_num(struct vhost_dev *dev, struct msg *msg)
 	    (dev->features && !ring_setup_num_fits(dev, s->num)))
 		return -EINVAL;
 	dev->rings[s->index].num = s->num;
+	dev->rings[s->index].place.known = false;
 	return 0;
 }
 
@@ -46,9 +47,11 @@ int proto_set_vring_addr(struct vhost_dev *dev, struct msg *msg)
 		return -EINVAL;
 	if (rs->started && !vring_same_addr(a, &rs->addr))
 		return -EBUSY;
+	if (!rs->started)
+		rs->place.known = false;
 	rs->addr = *a;
 	rs->have_addr = true;
-	return 0;
+	return rs->started ? vring_pending(dev, a->index) : 0;
 }
 
 int proto_set_vring_base(struct vhost_dev *dev, struct msg *msg)
@@ -66,18 +69,30 @@ static void vring_base_known(struct vhost_dev *dev, int result)
 	struct vu_vring_state *s = &dev->conn.in.msg.payload.state;
 
 	s->num = ring_setup_base(dev, &dev->rings[s->index]);
+	dev->rings[s->index].end = QUEUE_DRAIN;
 	proto_finish(dev, result ? result : PROTO_REPLY);
+}
+
+static int vring_stop(struct vhost_dev *dev, uint32_t index, enum queue_end end)
+{
+	struct ring_setup *rs = &dev->rings[index];
+
+	rs->started = false;
+	rs->end = end;
+	ring_setup_set_fd(rs, &rs->kick_fd, -1);
+	ring_setup_apply(dev, index, 1, vring_base_known);
+	return PROTO_PENDING;
 }
 
 int proto_get_vring_base(struct vhost_dev *dev, struct msg *msg)
 {
-	uint32_t index = msg->payload.state.index;
-	struct ring_setup *rs = &dev->rings[index];
+	return vring_stop(dev, msg->payload.state.index, QUEUE_FINISH);
+}
 
-	rs->started = false;
-	ring_setup_set_fd(rs, &rs->kick_fd, -1);
-	ring_setup_apply(dev, index, 1, vring_base_known);
-	return PROTO_PENDING;
+/* A ring which is not tracked is drained nevertheless: its requests would be lost. */
+int proto_get_vring_base_skip_drain(struct vhost_dev *dev, struct msg *msg)
+{
+	return vring_stop(dev, msg->payload.state.index, QUEUE_CANCEL);
 }
 
 /* Whether epoll can wait for it: not so for files, which could also block us. */
@@ -91,18 +106,10 @@ static bool fd_is_pollable(int fd)
 	return pollable;
 }
 
-/*
- * The fd of SET_VRING_KICK, _CALL or _ERR, -1 for none, to *fd.  The table has
- * checked that there is one if and only if the message says so.
- */
-static int vring_take_fd(struct msg *msg, int *fd)
+int proto_take_event_fd(struct msg *msg, int *fd)
 {
-	int flags;
+	int flags = fcntl(msg->fds[0], F_GETFL);
 
-	*fd = -1;
-	if (msg->payload.u64 & VU_VRING_NOFD)
-		return 0;
-	flags = fcntl(msg->fds[0], F_GETFL);
 	if (flags < 0 || !fd_is_pollable(msg->fds[0]) ||
 	    (!(flags & O_NONBLOCK) && fcntl(msg->fds[0], F_SETFL, flags | O_NONBLOCK)))
 		return -EINVAL;
@@ -110,15 +117,30 @@ static int vring_take_fd(struct msg *msg, int *fd)
 	return 0;
 }
 
+/*
+ * The fd of SET_VRING_KICK, _CALL or _ERR, -1 for none, to *fd.  The table has
+ * checked that there is one if and only if the message says so.
+ */
+static int vring_take_fd(struct msg *msg, int *fd)
+{
+	*fd = -1;
+	return msg->payload.u64 & VU_VRING_NOFD ? 0 : proto_take_event_fd(msg, fd);
+}
+
+static void vring_started(struct vhost_dev *dev, unsigned int index, int result)
+{
+	if (result < 0)
+		dev->rings[index].started = false;
+	else
+		backend_ring_started(dev);
+	proto_finish(dev, result);
+}
+
 static void vring_kicked(struct vhost_dev *dev, int result)
 {
 	unsigned int index = dev->conn.in.msg.payload.u64 & VU_VRING_INDEX_MASK;
 
-	if (result < 0)
-		dev->rings[index].started = false;
-	else if (dev->config_changed)
-		backend_config_changed(dev);
-	proto_finish(dev, result);
+	vring_started(dev, index, result);
 }
 
 int proto_set_vring_kick(struct vhost_dev *dev, struct msg *msg)
@@ -127,7 +149,7 @@ int proto_set_vring_kick(struct vhost_dev *dev, struct msg *msg)
 	struct ring_setup *rs = &dev->rings[index];
 	int fd, ret;
 
-	if (!ring_setup_fits(dev, rs))
+	if (!ring_setup_fits(dev, rs) || !ring_setup_inflight_fits(dev, rs))
 		return -EINVAL;
 	ret = vring_take_fd(msg, &fd);
 	if (ret)
@@ -173,12 +195,20 @@ int proto_set_vring_enable(struct vhost_dev *dev, struct msg *msg)
 	return vring_pending(dev, s->index);
 }
 
-int proto_get_vring_base_skip_drain(struct vhost_dev *dev, struct msg *msg)
+static void vring_kicked_inband(struct vhost_dev *dev, int result)
 {
-	return proto_unsupported(dev, msg);
+	vring_started(dev, dev->conn.in.msg.payload.state.index, result);
 }
 
+/* The answer comes when the queue has had its kick and has published what that led to. */
 int proto_vring_kick(struct vhost_dev *dev, struct msg *msg)
 {
-	return proto_unsupported(dev, msg);
+	const struct vu_vring_state *s = &msg->payload.state;
+	struct ring_setup *rs = &dev->rings[s->index];
+
+	if (s->num || !ring_setup_fits(dev, rs) || !ring_setup_inflight_fits(dev, rs))
+		return -EINVAL;
+	rs->started = rs->kick = true;
+	ring_setup_apply(dev, s->index, 1, vring_kicked_inband);
+	return PROTO_PENDING;
 }

@@ -26,6 +26,14 @@ void queue_notify(int fd)
 		return;
 }
 
+void queue_signal(struct vhost_queue *q, int fd, unsigned int news)
+{
+	if (likely(fd >= 0))
+		queue_notify(fd);
+	else if (q->conf.inband)
+		queue_tell(q, news);
+}
+
 bool queue_served(const struct vhost_queue *q)
 {
 	return q->conf.live && !q->broken && !q->stopping &&
@@ -45,7 +53,7 @@ void queue_break(struct vhost_queue *q, const char *why)
 	queue_log(q, VHOST_LOG_WARN, "broken: %s", why);
 	/* Its kicks have nothing to say any more. */
 	queue_unwatch_kick(q);
-	queue_notify(q->conf.err_fd);
+	queue_signal(q, q->conf.err_fd, QUEUE_ERR);
 }
 
 void vhost_queue_fail(struct vhost_queue *q, const char *fmt, ...)
@@ -71,9 +79,15 @@ void queue_drop_hold(struct vhost_queue *q, struct mem_hold *hold)
 	free(hold);
 }
 
-static struct slot *slot_of(struct vhost_req *req)
+static struct slot *slot_of(const struct vhost_req *req)
 {
 	return container_of(req, struct slot, req);
+}
+
+/* The device writes up to this byte of the request's in part. */
+static void slot_touch(struct slot *s, size_t end)
+{
+	s->touched = MAX(s->touched, end);
 }
 
 /* The slot on top of the stack, whose chain was filled just now, becomes a request. */
@@ -90,6 +104,7 @@ static struct vhost_req *queue_open_slot(struct vhost_queue *q)
 	s->req.in_len = c->in_len;
 	s->hold = q->hold;
 	s->hold->reqs++;
+	s->touched = 0;
 	s->busy = true;
 	q->taken[q->take_seq++ & q->taken_mask] = s;
 	q->outstanding++;
@@ -101,6 +116,10 @@ static void queue_end_request(struct vhost_queue *q, struct slot *s)
 {
 	assert(s->busy);
 	s->busy = false;
+	if (unlikely(s->stale)) {
+		s->stale = false;
+		q->stale_cnt--;
+	}
 	q->outstanding--;
 }
 
@@ -117,14 +136,40 @@ static void queue_close_slot(struct vhost_queue *q, struct slot *s)
  * Taking
  */
 
-/* Take one chain, which is there.  NULL: it makes no sense, and the queue is broken now. */
+/* More misses than that for one chain: its translations displace each other. */
+#define QUEUE_MISSES_MAX (2 * IOTLB_MAX)
+
+/*
+ * A translation is missing.  The chain stays in the ring until the control worker says how
+ * that went.
+ */
+static void queue_park(struct vhost_queue *q)
+{
+	/* A request has been taken since: it is another chain. */
+	if (q->missed_at != q->take_seq)
+		q->misses = 0;
+	q->missed_at = q->take_seq;
+	if (q->misses++ >= QUEUE_MISSES_MAX) {
+		queue_break(q, "a descriptor chain needs too many translations");
+		return;
+	}
+	q->parked = true;
+	q->miss = q->env.missing;
+	queue_tell(q, QUEUE_MISS);
+}
+
+/* Take one chain, which is there.  NULL: it makes no sense, and the queue is broken now; or it
+ * has to wait. */
 static struct vhost_req *queue_take(struct vhost_queue *q)
 {
 	struct slot *s = q->free[q->free_cnt - 1];
 	const char *why = q->ring.ops->take(&q->ring, &s->chain, &q->env, &s->elem);
 
 	if (unlikely(why)) {
-		queue_break(q, why);
+		if (why == CHAIN_MISS)
+			queue_park(q);
+		else
+			queue_break(q, why);
 		return NULL;
 	}
 	return queue_open_slot(q);
@@ -158,6 +203,7 @@ static void queue_has_work(struct vhost_queue *q)
 	if (!q->armed)
 		return;
 	q->ring.ops->disarm(&q->ring);
+	q->ring_written = true;
 	q->armed = false;
 }
 
@@ -165,7 +211,8 @@ unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, uns
 {
 	unsigned int ready, n = 0;
 
-	if (unlikely(!queue_served(q)))
+	/* A parked queue's device is kicked when it asks for that: it may have other work. */
+	if (unlikely(!queue_served(q) || q->parked))
 		return 0;
 	ready = queue_ready(q, MIN(max, q->quota));
 	while (n < ready && (reqs[n] = queue_take(q)))
@@ -188,6 +235,8 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
 		struct slot *s = q->taken[--q->take_seq & q->taken_mask];
 
 		q->ring.ops->untake(&q->ring, &s->elem);
+		if (unlikely(q->conf.dirty.on))
+			queue_log_request(q, s, 0);
 		queue_end_request(q, s);
 		queue_close_slot(q, s);
 	}
@@ -225,6 +274,8 @@ void vhost_req_push(struct vhost_req *req, size_t len)
 	struct slot *s = slot_of(req);
 
 	s->elem.len = (uint32_t)MIN(len, req->in_len);
+	if (unlikely(q->conf.dirty.on))
+		queue_log_request(q, s, s->elem.len);
 	queue_end_request(q, s);
 	if (unlikely(q->conf.in_order))
 		queue_done_in_order(q);
@@ -233,18 +284,51 @@ void vhost_req_push(struct vhost_req *req, size_t len)
 	worker_touch(&q->round);
 }
 
+/*
+ * With VIRTIO_F_IN_ORDER nothing behind it can be published any more: it stays busy and keeps its
+ * slot, and what is pushed behind it stays in flight as well.
+ */
+void vhost_req_abandon(struct vhost_req *req)
+{
+	struct vhost_queue *q = req->queue;
+	struct slot *s = slot_of(req);
+
+	/* At other times nobody would ever serve it. */
+	assert(q->cancelling && s->busy);
+	if (unlikely(q->conf.dirty.on))
+		queue_log_request(q, s, 0);
+	if (unlikely(q->conf.in_order)) {
+		q->outstanding--;
+	} else {
+		queue_end_request(q, s);
+		queue_close_slot(q, s);
+	}
+	worker_touch(&q->round);
+}
+
+void queue_close_unordered(struct vhost_queue *q)
+{
+	for (; q->conf.in_order && q->order_seq != q->take_seq; q->order_seq++) {
+		struct slot *s = q->taken[q->order_seq & q->taken_mask];
+
+		s->busy = false;
+		queue_close_slot(q, s);
+	}
+}
+
 void queue_publish(struct vhost_queue *q)
 {
 	if (!q->done_cnt)
 		return;
 	q->ring.ops->publish(&q->ring, q->done, q->done_cnt);
+	q->ring_written = true;
 	q->done_cnt = 0;
-	if (q->conf.call_fd < 0 || !q->ring.ops->signal_needed(&q->ring)) {
+	if ((q->conf.call_fd < 0 && !q->conf.inband) || !q->ring.ops->signal_needed(&q->ring)) {
 		q->stats.suppressed++;
 		return;
 	}
 	q->stats.signals++;
-	queue_notify(q->conf.call_fd);
+	queue_signal(q, q->conf.call_fd, QUEUE_CALL);
 }
 
 void vhost_queue_flush(struct vhost_queue *q)
@@ -277,20 +361,25 @@ void queue_kicked(struct vhost_queue *q)
 /* Ask the driver for kicks; what slipped in before it knew is served in the next round. */
 static void queue_arm(struct vhost_queue *q)
 {
-	if (q->armed || !q->want_kick || !queue_served(q))
+	if (q->armed || !q->want_kick || q->parked || !queue_served(q))
 		return;
 	if (q->conf.poll) {
 		queue_poll_later(q);
 		return;
 	}
 	q->armed = true;
+	q->ring_written = true;
 	if (q->ring.ops->arm(&q->ring))
 		worker_again(&q->round);
 }
 
 static void queue_round_again(struct round_member *m)
 {
-	queue_kick_device(container_of(m, struct vhost_queue, round));
+	struct vhost_queue *q = container_of(m, struct vhost_queue, round);
+
+	queue_kick_device(q);
+	if (unlikely(q->kick_rounds))
+		worker_touch(m);
 }
 
 static void queue_round_end(struct round_member *m)
@@ -299,17 +388,24 @@ static void queue_round_end(struct round_member *m)
 
 	queue_publish(q);
 	q->quota = QUEUE_QUOTA;
+	if (unlikely(q->flushing && !q->stale_cnt)) {
+		q->flushing = false;
+		queue_tell(q, QUEUE_FLUSHED);
+	}
+	if (unlikely(q->kick_rounds))
+		queue_end_kick(q);
 	if (q->stopping && !q->outstanding)
 		queue_finish_stop(q);
 	else if (!worker_polls(q->worker))
 		queue_arm(q);
+	queue_log_round(q);
 }
 
 static bool queue_round_poll(struct round_member *m)
 {
 	struct vhost_queue *q = container_of(m, struct vhost_queue, round);
 
-	if (!q->want_kick || !queue_served(q))
+	if (!q->want_kick || q->parked || !queue_served(q))
 		return false;
 	if (!queue_ready(q, 1)) {
 		q->stats.poll_misses++;
@@ -322,7 +418,10 @@ static bool queue_round_poll(struct round_member *m)
 
 static void queue_round_rest(struct round_member *m)
 {
-	queue_arm(container_of(m, struct vhost_queue, round));
+	struct vhost_queue *q = container_of(m, struct vhost_queue, round);
+
+	queue_arm(q);
+	queue_log_round(q);
 }
 
 const struct round_ops queue_round_ops = {
@@ -343,7 +442,11 @@ size_t vhost_req_read(const struct vhost_req *req, size_t off, void *buf, size_t
 
 size_t vhost_req_write(const struct vhost_req *req, size_t off, const void *buf, size_t n)
 {
-	return iov_write(req->in, req->in_cnt, off, buf, n);
+	size_t done = iov_write(req->in, req->in_cnt, off, buf, n);
+
+	if (done)
+		slot_touch(slot_of(req), off + done);
+	return done;
 }
 
 /* The elements which hold exactly [off, off + n), when no element is cut; else NULL. */
@@ -391,6 +494,8 @@ const struct iovec *vhost_req_slice(struct vhost_req *req, enum vhost_dir dir, s
 	*cnt = 0;
 	if (off > len || n > len - off)
 		return NULL;
+	if (dir == VHOST_IN && n)
+		slot_touch(s, off + n);
 	whole = slice_whole(iov, iov_cnt, off, n, cnt);
 	if (whole)
 		return whole;
@@ -442,9 +547,4 @@ unsigned int vhost_queue_outstanding(const struct vhost_queue *q)
 void vhost_queue_stats(const struct vhost_queue *q, struct vhost_queue_stats *stats)
 {
 	*stats = q->stats;
-}
-
-void vhost_req_abandon(struct vhost_req *req)
-{
-	(void)req;
 }

@@ -9,6 +9,9 @@
 #ifndef VHOST_QUEUE_H
 #define VHOST_QUEUE_H
 
+#include <stdatomic.h>
+
+#include "dirty.h"
 #include "libvhost.h"
 #include "log.h"
 #include "mem.h"
@@ -16,6 +19,13 @@
 #include "worker.h"
 
 struct event;
+
+/* How a queue stops. */
+enum queue_end {
+	QUEUE_DRAIN,			/* what was popped is awaited */
+	QUEUE_FINISH,			/* and what was in flight when the ring started, too */
+	QUEUE_CANCEL,			/* as little as possible is awaited; the rest stays in flight */
+};
 
 /*
  * What a queue shall be.  The fds belong to the control worker, which keeps those
@@ -26,10 +36,18 @@ struct queue_conf {
 	bool enabled;			/* the driver may be served */
 	bool in_order;			/* VIRTIO_F_IN_ORDER is negotiated */
 	bool poll;			/* no kicks will come: look at the ring by yourself */
+	enum queue_end end;		/* not live only */
 	const struct ring_ops *ops;
 	struct ring_conf ring;
 	struct mem_map *map;		/* live only */
+	struct iotlb *iotlb;		/* see struct chain_env */
 	int kick_fd, call_fd, err_fd;	/* -1: none */
+	struct dirty_conf dirty;
+	bool inband;			/* without call_fd or err_fd, tell the control worker */
+	/* Not a state but something to be done once, when this is taken: */
+	bool kick;			/* the driver's notification; report after its round */
+	bool invalidate;		/* tell QUEUE_FLUSHED when no request uses stale any more */
+	struct iotlb_range stale;
 };
 
 /*
@@ -43,6 +61,8 @@ struct queue_change {
 	/* the outcome */
 	int result;			/* negative: not taken; the queue is as before, or not live */
 	uint32_t base;			/* after a stop: where to go on */
+	bool log_missed;		/* pages were written which the next log has to have */
+	bool flushing;			/* QUEUE_FLUSHED follows */
 	/* on the control worker, when the queue has taken it */
 	void (*done)(struct queue_change *change);
 };
@@ -58,10 +78,20 @@ struct slot {
 	struct vhost_req req;
 	struct ring_elem elem;
 	bool busy;			/* popped and not pushed; pushed, it may wait for its turn */
+	bool stale;			/* an invalidation waits for it */
 	struct mem_hold *hold;
+	size_t touched;			/* end of what the device wrote through us, bytes */
 	struct iovec *slice;		/* room for vhost_req_slice() */
 	unsigned int slice_cap;		/* elements */
 	struct chain chain;
+};
+
+/* What a queue may have to tell the control worker. */
+enum {
+	QUEUE_CALL = 1u << 0,		/* the driver is to be signalled, and there is no fd */
+	QUEUE_ERR = 1u << 1,		/* likewise, the front-end */
+	QUEUE_MISS = 1u << 2,		/* see queue->miss; queue_resume() has to follow */
+	QUEUE_FLUSHED = 1u << 3,	/* no request uses what was invalidated */
 };
 
 /* What a queue is, for good. */
@@ -73,6 +103,8 @@ struct queue_params {
 	unsigned int index;
 	size_t req_priv;		/* bytes */
 	bool serve_disabled;		/* VHOST_DEV_KICK_DISABLED */
+	/* On the control worker: the queue has news, QUEUE_* */
+	void (*news)(struct vhost_queue *q, unsigned int news);
 };
 
 struct vhost_queue {
@@ -80,6 +112,13 @@ struct vhost_queue {
 	struct queue_params params;
 	struct vhost_worker *worker, *control;
 	struct queue_change change;
+
+	/* on their way */
+	atomic_uint news;		/* QUEUE_*, to the control worker; together with news_work */
+	struct vhost_work news_work, resume_work;
+	/* the control worker's from QUEUE_MISS to queue_resume() */
+	struct iotlb_range miss;
+	const char *miss_result;	/* NULL: try again; otherwise break */
 
 	/* the worker's */
 	struct round_member round;
@@ -93,6 +132,13 @@ struct vhost_queue {
 	unsigned int poll_spins;	/* looks in a row before the next rest */
 	bool broken;			/* until the next start */
 	bool stopping;			/* a change waits for outstanding to become 0 */
+	bool cancelling;		/* stopping by queue_cancel: requests may be abandoned */
+	bool parked;			/* a translation is awaited, see miss */
+	unsigned int misses;		/* of the chain which is to be taken next */
+	unsigned int missed_at;		/* take_seq of the latest of them */
+	unsigned int stale_cnt;		/* requests which an invalidation waits for */
+	bool flushing;			/* QUEUE_FLUSHED is due when stale_cnt is 0 */
+	unsigned int kick_rounds;	/* a change is reported after so many rounds; 0: none */
 	bool want_kick;			/* a pop ended short: the device waits for more */
 	bool armed;			/* the driver knows that we want kicks */
 	uint8_t *slots;			/* conf.ring.num times slot_size bytes */
@@ -105,7 +151,11 @@ struct vhost_queue {
 	unsigned int order_seq;		/* in_order: the oldest one not yet in done */
 	struct ring_elem *done;		/* pushed and not published */
 	unsigned int done_cnt;
-	unsigned int outstanding;	/* popped and not pushed */
+	unsigned int outstanding;	/* popped, not pushed and not abandoned */
+	bool ring_written;		/* the ring's memory, and that is not in the log yet */
+	bool log_missed;		/* requests, without a log or with a stale one */
+	bool log_marked;		/* in this round, so that the log's fd is to be signalled */
+	unsigned int log_hit;		/* see mem_find_gpa() */
 	unsigned int quota;		/* requests which may still be taken in this round */
 	struct vhost_queue_stats stats;
 };
@@ -114,6 +164,9 @@ void queue_init(struct vhost_queue *q, const struct queue_params *params);
 
 /* Control worker: take q->change.next, and call done when that has happened. */
 void queue_change(struct vhost_queue *q, void (*done)(struct queue_change *change));
+
+/* Control worker: what follows QUEUE_MISS.  NULL: try again; otherwise break because of why. */
+void queue_resume(struct vhost_queue *q, const char *why);
 
 /*
  * Between queue.c, which serves requests, and queue_conf.c, which starts, changes and
@@ -137,14 +190,36 @@ void queue_notify(int fd);
 void queue_break(struct vhost_queue *q, const char *why);
 /* The driver's notification. */
 void queue_kicked(struct vhost_queue *q);
+/* Close the slots which wait for a request that was abandoned, and its own. */
+void queue_close_unordered(struct vhost_queue *q);
 /* Give a hold back when no request needs it and it is not the current one. */
 void queue_drop_hold(struct vhost_queue *q, struct mem_hold *hold);
+
+/* Tell the control worker, QUEUE_*. */
+void queue_tell(struct vhost_queue *q, unsigned int news);
+/* Signal the driver or the front-end: by the fd, or as news. */
+void queue_signal(struct vhost_queue *q, int fd, unsigned int news);
 
 /* The ring is empty, and nobody will tell when that changes: look again, soon. */
 void queue_poll_later(struct vhost_queue *q);
 void queue_unwatch_kick(struct vhost_queue *q);
+/* A round has ended in which a change was to be done. */
+void queue_end_kick(struct vhost_queue *q);
 /* The last request of a stopping queue has been published. */
 void queue_finish_stop(struct vhost_queue *q);
+
+/*
+ * queue_log.c: what is written is logged, on the queue's worker
+ */
+
+/* What is written of the request, its first len bytes or more; it is about to go back. */
+void queue_log_request(struct vhost_queue *q, const struct slot *s, size_t len);
+/* The end of a round: the ring's memory, and tell the front-end. */
+void queue_log_round(struct vhost_queue *q);
+/* Use another log, or none, from now on. */
+void queue_log_take(struct vhost_queue *q, const struct dirty_conf *next);
+/* The ring is about to leave its memory. */
+void queue_log_leave(struct vhost_queue *q);
 
 #define queue_log(q, level, fmt, ...) \
 	log_line((q)->params.log_limit, level, (q)->params.name, "queue %u: " fmt, \

@@ -111,6 +111,7 @@ static int queue_watch_poll(struct vhost_queue *q, bool poll)
 			return -ENOMEM;
 		/* The driver's notifications would go nowhere. */
 		q->ring.ops->disarm(&q->ring);
+		q->ring_written = true;
 		q->armed = false;
 		q->poll_spins = QUEUE_POLL_SPINS;
 	} else if (!poll && q->poll_ev) {
@@ -215,17 +216,61 @@ static void queue_leave_map(struct vhost_queue *q)
 }
 
 /*
+ * Translations
+ */
+
+/*
+ * Something was invalidated.  Requests which use it are awaited, while new ones find the
+ * new state of things.
+ */
+static void queue_invalidate(struct vhost_queue *q, const struct iotlb_range *stale)
+{
+	unsigned int i;
+
+	for (i = 0; i < q->conf.ring.num; i++) {
+		struct slot *s = queue_slot(q, i);
+
+		if (s->busy && !s->stale && chain_uses(&s->chain, stale->first, stale->last)) {
+			s->stale = true;
+			q->stale_cnt++;
+		}
+	}
+	/* Pushed but not published is not yet over for the driver either. */
+	q->flushing = q->change.flushing = q->stale_cnt || q->done_cnt;
+	if (q->flushing)
+		worker_touch(&q->round);
+}
+
+/*
  * Start
  */
+
+static int queue_start_inflight(struct vhost_queue *q, const struct queue_conf *next)
+{
+	const struct ring_conf *conf = &next->ring;
+	bool packed = next->ops == &packed_ops;
+
+	if (!conf->inflight)
+		return 0;
+	q->ring.inflight = inflight_new(conf->inflight, packed, conf->inflight_size);
+	return q->ring.inflight ? 0 : -ENOMEM;
+}
 
 static void queue_start_ring(struct vhost_queue *q)
 {
 	const char *why;
 
-	q->ring = (struct ring){ .ops = q->conf.ops, .conf = q->conf.ring };
+	q->ring = (struct ring){
+		.ops = q->conf.ops,
+		.conf = q->conf.ring,
+		.inflight = q->ring.inflight,
+	};
 	q->env.direct_max = q->conf.ring.num;
 	q->env.indirect = q->conf.ring.indirect;
 	q->env.packed = q->conf.ops == &packed_ops;
+	q->ring_written = true;
+	q->env.iotlb = q->conf.iotlb;
+	iotlb_forget_recent(&q->env.recent);
 	why = q->ring.ops->start(&q->ring);
 	if (why)
 		queue_break(q, why);
@@ -240,12 +285,16 @@ static void queue_end_life(struct vhost_queue *q, const struct queue_conf *next)
 {
 	queue_unwatch_kick(q);
 	queue_watch_poll(q, false);
+	queue_log_leave(q);
 	worker_leave(&q->round);
 	queue_leave_map(q);
 	queue_free_slots(q);
+	inflight_free(q->ring.inflight);
+	q->ring.inflight = NULL;
 	q->conf = *next;
 	q->conf.live = false;
-	q->stopping = q->want_kick = q->armed = false;
+	q->stopping = q->cancelling = q->want_kick = q->armed = q->parked = false;
+	q->misses = 0;
 }
 
 static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
@@ -254,8 +303,12 @@ static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
 
 	if (ret)
 		return ret;
-	ret = queue_use_map(q, next->map);
+	ret = queue_start_inflight(q, next);
+	if (!ret)
+		ret = queue_use_map(q, next->map);
 	if (ret) {
+		inflight_free(q->ring.inflight);
+		q->ring.inflight = NULL;
 		queue_free_slots(q);
 		return ret;
 	}
@@ -274,6 +327,8 @@ static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
 		queue_end_life(q, next);
 		return ret;
 	}
+	/* What the driver was told before the ring was stopped may have been lost on another fd. */
+	queue_notify(q->conf.call_fd);
 	/* What the driver made available before does not come with a kick. */
 	worker_again(&q->round);
 	return 0;
@@ -291,6 +346,7 @@ static int queue_move(struct vhost_queue *q, const struct queue_conf *next)
 	if (next->map == q->conf.map)
 		return 0;
 	queue_publish(q);
+	queue_log_leave(q);
 	ret = queue_use_map(q, next->map);
 	if (ret)
 		return ret;
@@ -305,8 +361,11 @@ static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
 	bool new_call = next->call_fd != q->conf.call_fd;
 	bool new_err = next->err_fd != q->conf.err_fd;
 	bool was_served = queue_served(q);
-	int ret = queue_move(q, next);
+	int ret;
 
+	/* First, since it cannot fail: afterwards nobody uses what was replaced. */
+	queue_log_take(q, &next->dirty);
+	ret = queue_move(q, next);
 	if (!ret)
 		ret = queue_watch_poll(q, next->poll);
 	if (!ret && next->kick_fd != q->conf.kick_fd) {
@@ -316,11 +375,15 @@ static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
 	if (ret)
 		return ret;
 	q->conf = *next;
+	if (q->env.iotlb)
+		iotlb_forget_recent(&q->env.recent);
+	if (next->invalidate)
+		queue_invalidate(q, &next->stale);
 	/* What the previous fd was told may have been lost on it. */
 	if (new_call)
-		queue_notify(q->conf.call_fd);
+		queue_signal(q, q->conf.call_fd, QUEUE_CALL);
 	if (new_err && q->broken)
-		queue_notify(q->conf.err_fd);
+		queue_signal(q, q->conf.err_fd, QUEUE_ERR);
 	if (queue_served(q) && !was_served)
 		worker_again(&q->round);
 	return 0;
@@ -332,18 +395,43 @@ static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
 
 static void queue_report(struct vhost_queue *q, int result);
 
+/*
+ * What was in flight at the start is for the front-end not waiting in the ring but begun, as
+ * long as the ring runs; so a drain begins what is left, also if the ring is disabled now.
+ */
+static void queue_serve_again(struct vhost_queue *q)
+{
+	unsigned int left = q->ring.inflight ? inflight_left(q->ring.inflight) : 0;
+
+	if (!left)
+		return;
+	q->conf.enabled = true;
+	q->quota = left;
+	if (queue_served(q))
+		q->params.ops->kick(q);
+}
+
 static void queue_begin_stop(struct vhost_queue *q)
 {
-	q->stopping = true;
+	enum queue_end end = q->change.next.end;
+	const struct vhost_dev_ops *ops = q->params.ops;
+
 	queue_unwatch_kick(q);
-	if (q->params.ops->queue_stop)
-		q->params.ops->queue_stop(q);
+	if (end == QUEUE_FINISH)
+		queue_serve_again(q);
+	q->stopping = true;
+	q->cancelling = end == QUEUE_CANCEL && ops->queue_cancel && q->ring.inflight;
+	if (q->cancelling)
+		ops->queue_cancel(q);
+	else if (ops->queue_stop)
+		ops->queue_stop(q);
 	worker_touch(&q->round);
 }
 
 void queue_finish_stop(struct vhost_queue *q)
 {
 	q->change.base = q->ring.ops->base(&q->ring);
+	queue_close_unordered(q);
 	queue_end_life(q, &q->change.next);
 	queue_report(q, 0);
 }
@@ -362,6 +450,8 @@ static void queue_reported(struct vhost_work *work)
 static void queue_report(struct vhost_queue *q, int result)
 {
 	q->change.result = result;
+	q->change.log_missed = q->log_missed;
+	q->log_missed = false;
 	if (q->worker == q->control) {
 		q->change.done(&q->change);
 		return;
@@ -370,12 +460,35 @@ static void queue_report(struct vhost_queue *q, int result)
 	vhost_worker_post(q->control, &q->change.work);
 }
 
+/*
+ * The driver's notification as a part of a change: its requests are served before the
+ * change is reported.  More of them than one round may take come in the next rounds.
+ */
+static bool queue_begin_kick(struct vhost_queue *q)
+{
+	if (!q->conf.live || !q->change.next.kick)
+		return false;
+	q->kick_rounds = 1 + q->conf.ring.num / QUEUE_QUOTA;
+	queue_kicked(q);
+	worker_touch(&q->round);
+	return true;
+}
+
+void queue_end_kick(struct vhost_queue *q)
+{
+	if (--q->kick_rounds && q->round.again)
+		return;
+	q->kick_rounds = 0;
+	queue_report(q, 0);
+}
+
 static void queue_apply(struct vhost_work *work)
 {
 	struct queue_change *change = container_of(work, struct queue_change, work);
 	struct vhost_queue *q = change->queue;
 	int result = 0;
 
+	change->flushing = false;
 	if (q->conf.live && !change->next.live) {
 		queue_begin_stop(q);
 		return;
@@ -386,7 +499,8 @@ static void queue_apply(struct vhost_work *work)
 		result = queue_start(q, &change->next);
 	else
 		result = queue_update(q, &change->next);
-	queue_report(q, result);
+	if (result || !queue_begin_kick(q))
+		queue_report(q, result);
 }
 
 void queue_change(struct vhost_queue *q, void (*done)(struct queue_change *change))
@@ -398,6 +512,52 @@ void queue_change(struct vhost_queue *q, void (*done)(struct queue_change *chang
 	}
 	q->change.work.fn = queue_apply;
 	vhost_worker_post(q->worker, &q->change.work);
+}
+
+/*
+ * News for the control worker, and its answer
+ */
+
+static void queue_deliver_news(struct vhost_work *work)
+{
+	struct vhost_queue *q = container_of(work, struct vhost_queue, news_work);
+
+	q->params.news(q, atomic_exchange_explicit(&q->news, 0, memory_order_acq_rel));
+}
+
+void queue_tell(struct vhost_queue *q, unsigned int news)
+{
+	/* Whoever finds nothing on its way sends it; the rest goes along. */
+	if (atomic_fetch_or_explicit(&q->news, news, memory_order_acq_rel))
+		return;
+	q->news_work.fn = queue_deliver_news;
+	if (q->worker == q->control)
+		queue_deliver_news(&q->news_work);
+	else
+		vhost_worker_post(q->control, &q->news_work);
+}
+
+static void queue_resumed(struct vhost_work *work)
+{
+	struct vhost_queue *q = container_of(work, struct vhost_queue, resume_work);
+
+	if (!q->parked)
+		return;		/* it has stopped meanwhile */
+	q->parked = false;
+	if (q->miss_result)
+		queue_break(q, q->miss_result);
+	else
+		worker_again(&q->round);
+}
+
+void queue_resume(struct vhost_queue *q, const char *why)
+{
+	q->miss_result = why;
+	q->resume_work.fn = queue_resumed;
+	if (q->worker == q->control)
+		queue_resumed(&q->resume_work);
+	else
+		vhost_worker_post(q->worker, &q->resume_work);
 }
 
 void queue_init(struct vhost_queue *q, const struct queue_params *params)

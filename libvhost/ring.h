@@ -11,8 +11,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "chain.h"
+#include "inflight.h"
 
 /* The base of a fresh packed ring: slot 0, both wrap counters 1. */
 #define RING_PACKED_BASE 0x80008000u
@@ -27,6 +29,9 @@ struct ring_conf {
 	bool event_idx;			/* VIRTIO_RING_F_EVENT_IDX is negotiated */
 	bool indirect;			/* VIRTIO_RING_F_INDIRECT_DESC is negotiated */
 	bool notify_on_empty;		/* VIRTIO_F_NOTIFY_ON_EMPTY of a legacy driver */
+	bool own_base;			/* base is not of before a crash: the ring has stopped since */
+	void *inflight;			/* in-flight memory of this ring; NULL: not tracked */
+	unsigned int inflight_size;	/* its entries, num or more */
 };
 
 /* One chain as the ring names it, from take to publish. */
@@ -34,6 +39,8 @@ struct ring_elem {
 	uint16_t id;			/* head of the chain, or buffer id */
 	uint16_t descs;			/* ring entries which it occupies */
 	uint32_t len;			/* for publish: bytes written */
+	uint16_t entry;			/* packed, with in-flight memory: its first entry there */
+	bool again;			/* was in flight when the ring started */
 };
 
 struct ring;
@@ -44,7 +51,8 @@ struct ring_ops {
 	/* Chains that can be taken now; enough to know whether want are there.  Negative:
 	 * the driver's index makes no sense. */
 	int (*avail)(struct ring *r, unsigned int want);
-	/* Take the next chain, which avail() has promised.  NULL, or what is wrong with it. */
+	/* Take the next chain, which avail() has promised; first those which were in flight when
+	 * the ring started.  NULL, or what is wrong with it. */
 	const char *(*take)(struct ring *r, struct chain *c, struct chain_env *env,
 			    struct ring_elem *elem);
 	/* Put back the chain taken last. */
@@ -59,11 +67,16 @@ struct ring_ops {
 	void (*disarm)(struct ring *r);
 	/* Where to start the next time, as in GET_VRING_BASE. */
 	uint32_t (*base)(const struct ring *r);
+	/* The parts of its memory which the device writes, RING_PARTS at most; their number. */
+	unsigned int (*written)(const struct ring *r, struct iovec *parts);
 };
+
+#define RING_PARTS 2
 
 struct ring {
 	const struct ring_ops *ops;
 	struct ring_conf conf;
+	struct inflight *inflight;	/* NULL: not tracked */
 	uint16_t next;			/* index, or slot, of the next chain to take */
 	uint16_t used;			/* index, or slot, of the next used element */
 	bool signal_known;		/* signal_needed() was asked before */
@@ -85,6 +98,12 @@ struct ring {
 };
 
 extern const struct ring_ops split_ops, packed_ops;
+
+/* Chains which were in flight when the ring started and are to be taken first. */
+static inline unsigned int ring_again(const struct ring *r)
+{
+	return unlikely(r->inflight) ? inflight_left(r->inflight) : 0;
+}
 
 /* A store before and a load after it, both of shared memory, stay in order. */
 static inline void ring_full_barrier(void)

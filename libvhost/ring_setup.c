@@ -9,7 +9,6 @@
 #include "internal.h"
 
 #include <errno.h>
-#include <linux/virtio_config.h>
 
 void ring_setup_init(struct ring_setup *rs)
 {
@@ -78,15 +77,9 @@ void ring_setup_set_base(struct ring_setup *rs, uint32_t base)
 	rs->have_base = true;
 }
 
-/* A ring's three areas: bytes, and alignment (VIRTIO 2.7, 2.8). */
-struct ring_areas {
-	uint64_t desc, driver, device;
-	unsigned int driver_align, device_align;
-};
-
 #define DESC_ALIGN 16
 
-static struct ring_areas ring_areas(const struct vhost_dev *dev, uint64_t num)
+struct ring_areas ring_areas(const struct vhost_dev *dev, uint64_t num)
 {
 	if (dev_packed(dev))
 		return (struct ring_areas){ 16 * num, 4, 4, 4, 4 };
@@ -118,17 +111,34 @@ bool ring_setup_fits(const struct vhost_dev *dev, const struct ring_setup *rs)
 	       rs->have_addr && ring_setup_addr_fits(dev, &rs->addr);
 }
 
+/* Where the ring's parts are behind an IOMMU, or NULL. */
+static void ring_setup_find_iova(struct vhost_dev *dev, struct ring_setup *rs,
+				 struct ring_conf *conf)
+{
+	struct iotlb_range missing;
+
+	if (iotlb_place_ring(dev, rs, &missing))
+		return;
+	conf->desc = rs->place.desc;
+	conf->driver = rs->place.driver;
+	conf->device = rs->place.device;
+}
+
 /* Where the ring's parts are in our memory.  False: not there, or not there yet. */
-static bool ring_setup_find(const struct vhost_dev *dev, const struct ring_setup *rs, struct ring_conf *conf)
+static bool ring_setup_find(struct vhost_dev *dev, struct ring_setup *rs, struct ring_conf *conf)
 {
 	const struct mem_map *map = dev->mem.map;
 	struct ring_areas a = ring_areas(dev, rs->num);
 
 	if (!map || !rs->num || !rs->have_addr)
 		return false;
-	conf->desc = mem_find_uva(map, rs->addr.desc, a.desc);
-	conf->driver = mem_find_uva(map, rs->addr.avail, a.driver);
-	conf->device = mem_find_uva(map, rs->addr.used, a.device);
+	if (dev_has_iommu(dev)) {
+		ring_setup_find_iova(dev, rs, conf);
+	} else {
+		conf->desc = mem_find_uva(map, rs->addr.desc, a.desc);
+		conf->driver = mem_find_uva(map, rs->addr.avail, a.driver);
+		conf->device = mem_find_uva(map, rs->addr.used, a.device);
+	}
 	/* The front-end's addresses are aligned; the mapping may not be alike. */
 	return conf->desc && conf->driver && conf->device &&
 	       (uintptr_t)conf->desc % DESC_ALIGN == 0 &&
@@ -136,10 +146,43 @@ static bool ring_setup_find(const struct vhost_dev *dev, const struct ring_setup
 	       (uintptr_t)conf->device % a.device_align == 0;
 }
 
-static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup *rs, struct queue_conf *conf)
+/* The ring's part of the in-flight memory; NULL: it is not tracked. */
+static void *ring_setup_inflight(const struct vhost_dev *dev, const struct ring_setup *rs)
+{
+	const struct inflight_map *m = &dev->inflight;
+	size_t i = (size_t)(rs - dev->rings);
+
+	return m->addr && i < m->queues ? m->addr + i * m->stride : NULL;
+}
+
+bool ring_setup_inflight_fits(const struct vhost_dev *dev, const struct ring_setup *rs)
+{
+	const struct inflight_map *m = &dev->inflight;
+
+	return !ring_setup_inflight(dev, rs) ||
+	       (rs->num <= m->size && m->packed == dev_packed(dev));
+}
+
+static void ring_setup_dirty(const struct vhost_dev *dev, const struct ring_setup *rs,
+			     struct dirty_conf *dirty)
+{
+	*dirty = (struct dirty_conf){
+		.on = dev->log.on,
+		.ring = rs->addr.flags & VU_VRING_ADDR_F_LOG,
+		/* Behind an IOMMU it is no guest address. */
+		.ring_known = !(dev->features & BIT(VIRTIO_F_ACCESS_PLATFORM)),
+		.ring_gpa = rs->addr.log,
+		.log = dev->log.log,
+		.stale = dev->log.stale,
+		.fd = dev->log.fd,
+	};
+}
+
+static void ring_setup_conf(struct vhost_dev *dev, struct ring_setup *rs, struct queue_conf *conf)
 {
 	*conf = (struct queue_conf){
 		.enabled = rs->enabled,
+		.end = rs->end,
 		.in_order = dev->features & BIT(VIRTIO_F_IN_ORDER),
 		.ops = dev_packed(dev) ? &packed_ops : &split_ops,
 		.poll = rs->poll,
@@ -148,13 +191,22 @@ static void ring_setup_conf(const struct vhost_dev *dev, const struct ring_setup
 			.base = ring_setup_base(dev, rs),
 			.event_idx = dev->features & BIT(VIRTIO_RING_F_EVENT_IDX),
 			.indirect = dev->features & BIT(VIRTIO_RING_F_INDIRECT_DESC),
+			.own_base = rs->own_base,
+			.inflight = ring_setup_inflight(dev, rs),
+			.inflight_size = dev->inflight.size,
 			.notify_on_empty = dev->features & BIT(VIRTIO_F_NOTIFY_ON_EMPTY) &&
 					   !(dev->features & BIT(VIRTIO_F_VERSION_1)),
 		},
+		.iotlb = dev_has_iommu(dev) ? &dev->iotlb : NULL,
 		.kick_fd = rs->kick_fd,
 		.call_fd = rs->call_fd,
 		.err_fd = rs->err_fd,
+		.inband = dev_has_protocol(dev, VU_PROTOCOL_F_INBAND_NOTIFICATIONS),
+		.kick = rs->kick,
+		.invalidate = dev->invalidating,
+		.stale = dev->stale,
 	};
+	ring_setup_dirty(dev, rs, &conf->dirty);
 	conf->live = rs->started && ring_setup_find(dev, rs, &conf->ring);
 	conf->map = conf->live ? dev->mem.map : NULL;
 }
@@ -176,12 +228,32 @@ static void ring_setup_changed(struct queue_change *change)
 
 	if (change->result < 0)
 		dev->change_result = change->result;
-	if (rs->live && !change->next.live)
+	dev->log.missed |= change->log_missed;
+	dev->flushing += change->flushing;
+	rs->kick = false;
+	if (rs->live && !change->next.live) {
 		ring_setup_set_base(rs, change->base);
+		rs->own_base = true;
+		/* It may free its log while nothing runs, and not say so before there is another. */
+		dev->log.stale |= !ring_setup_any_started(dev);
+	}
 	/* A queue which could not start is not live; one which could not change is as before. */
 	rs->live = change->next.live && (rs->live || !change->result);
 	ring_setup_close_retired(rs);
+	iotlb_ring_changed(dev, rs);
 	ring_setup_change_step(dev);
+}
+
+void ring_setup_news(struct vhost_queue *q, unsigned int news)
+{
+	struct vhost_dev *dev = q->params.dev;
+
+	if (news & (QUEUE_CALL | QUEUE_ERR))
+		backend_ring_news(dev, q->params.index, news & QUEUE_CALL, news & QUEUE_ERR);
+	if (news & QUEUE_MISS)
+		iotlb_queue_missing(dev, q->params.index);
+	if (news & QUEUE_FLUSHED)
+		iotlb_flushed(dev);
 }
 
 void ring_setup_apply(struct vhost_dev *dev, unsigned int first, unsigned int count,

@@ -28,6 +28,7 @@ struct vu_header {
 
 /* "Front-end message types" */
 enum vu_request {
+	VU_NONE = 0,
 	VU_GET_FEATURES = 1,
 	VU_SET_FEATURES = 2,
 	VU_SET_OWNER = 3,
@@ -118,6 +119,8 @@ enum vu_protocol_feature {
 	VU_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN = 23,
 };
 
+/* Feature bit in GET_FEATURES: what is written can be logged; acknowledged, it is. */
+#define VU_F_LOG_ALL		26
 /* Feature bit in GET_FEATURES: protocol features can be negotiated. */
 #define VU_F_PROTOCOL_FEATURES	30
 

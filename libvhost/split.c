@@ -32,10 +32,26 @@ static inline uint16_t *split_avail_event(const struct ring *r)
 	return (uint16_t *)&split_used_ring(r)->ring[r->conf.num];
 }
 
+/* What was fetched and not given back is known: that wins over the front-end's base. */
+static const char *split_start_tracked(struct ring *r)
+{
+	unsigned int count = 0;
+	const char *why = inflight_split_start(r->inflight, r->used, r->conf.num, &count);
+
+	if (!why)
+		r->next = r->seen = (uint16_t)(r->used + count);
+	return why;
+}
+
 static const char *split_start(struct ring *r)
 {
+	const char *why;
+
 	r->used = ring_load(&split_used_ring(r)->idx);
 	r->next = r->seen = (uint16_t)r->conf.base;
+	why = r->inflight ? split_start_tracked(r) : NULL;
+	if (why)
+		return why;
 	r->signal_known = r->stale = false;
 	/* With event indices the flags are not used and must be 0 (VIRTIO 2.7.10.1). */
 	ring_store(&split_used_ring(r)->flags, 0);
@@ -46,25 +62,24 @@ static const char *split_start(struct ring *r)
 
 static int split_avail(struct ring *r, unsigned int want)
 {
+	unsigned int again = ring_again(r);
 	uint16_t ready = r->seen - r->next;
 
-	if (ready >= want)
-		return ready;
+	if (again + ready >= want)
+		return (int)(again + ready);
 	/* Pairs with the driver's barrier between its descriptors and idx. */
 	r->seen = ring_load_acquire(&split_avail_ring(r)->idx);
 	/* What the driver has not got back bounds how far it can be. */
 	if (unlikely((uint16_t)(r->seen - r->used) > r->conf.num ||
 		     (uint16_t)(r->seen - r->next) > r->conf.num))
 		return -1;
-	return (uint16_t)(r->seen - r->next);
+	return (int)(again + (uint16_t)(r->seen - r->next));
 }
 
-static const char *split_take(struct ring *r, struct chain *c, struct chain_env *env,
-			      struct ring_elem *elem)
+static const char *split_walk(struct ring *r, struct chain *c, struct chain_env *env,
+			      uint16_t head)
 {
 	const struct vring_desc *table = r->conf.desc;
-	unsigned int mask = r->conf.num - 1;
-	uint16_t head = ring_load(&split_avail_ring(r)->ring[r->next & mask]);
 	struct chain_desc d = { .next = head, .flags = VRING_DESC_F_NEXT };
 	const char *why;
 
@@ -77,6 +92,37 @@ static const char *split_take(struct ring *r, struct chain *c, struct chain_env 
 		if (unlikely(why))
 			return why;
 	}
+	return NULL;
+}
+
+static const char *split_take_again(struct ring *r, struct chain *c, struct chain_env *env,
+				    struct ring_elem *elem)
+{
+	uint16_t head = inflight_peek(r->inflight)->entry;
+	const char *why = split_walk(r, c, env, head);
+
+	if (why)
+		return why;
+	inflight_take_again(r->inflight);
+	*elem = (struct ring_elem){ .id = head, .descs = (uint16_t)c->descs, .again = true };
+	return NULL;
+}
+
+static const char *split_take(struct ring *r, struct chain *c, struct chain_env *env,
+			      struct ring_elem *elem)
+{
+	unsigned int mask = r->conf.num - 1;
+	const char *why;
+	uint16_t head;
+
+	if (unlikely(ring_again(r)))
+		return split_take_again(r, c, env, elem);
+	head = ring_load(&split_avail_ring(r)->ring[r->next & mask]);
+	why = split_walk(r, c, env, head);
+	if (!why && unlikely(r->inflight))
+		why = inflight_split_take(r->inflight, head);
+	if (unlikely(why))
+		return why;
 	r->next++;
 	*elem = (struct ring_elem){ .id = head, .descs = (uint16_t)c->descs };
 	return NULL;
@@ -84,8 +130,27 @@ static const char *split_take(struct ring *r, struct chain *c, struct chain_env 
 
 static void split_untake(struct ring *r, const struct ring_elem *elem)
 {
-	(void)elem;
+	if (unlikely(elem->again)) {
+		inflight_untake_again(r->inflight);
+		return;
+	}
+	if (unlikely(r->inflight))
+		inflight_split_untake(r->inflight, elem->id);
 	r->next--;
+}
+
+/* The two halves of giving back in the in-flight memory, around the move of the used index. */
+static void split_track_done(struct ring *r, const struct ring_elem *elems, unsigned int n)
+{
+	while (n--)
+		inflight_split_add_done(r->inflight, elems++->id);
+}
+
+static void split_track_settle(struct ring *r, const struct ring_elem *elems, unsigned int n)
+{
+	while (n--)
+		inflight_split_clear(r->inflight, elems++->id);
+	inflight_split_settle(r->inflight, r->used);
 }
 
 static void split_publish(struct ring *r, const struct ring_elem *elems, unsigned int n)
@@ -93,6 +158,8 @@ static void split_publish(struct ring *r, const struct ring_elem *elems, unsigne
 	struct vring_used *used = split_used_ring(r);
 	unsigned int mask = r->conf.num - 1, i;
 
+	if (unlikely(r->inflight))
+		split_track_done(r, elems, n);
 	for (i = 0; i < n; i++) {
 		struct vring_used_elem *e = &used->ring[(uint16_t)(r->used + i) & mask];
 
@@ -102,6 +169,8 @@ static void split_publish(struct ring *r, const struct ring_elem *elems, unsigne
 	r->used += (uint16_t)n;
 	/* Pairs with the driver's barrier between idx and what it reads then. */
 	ring_store_release(&used->idx, r->used);
+	if (unlikely(r->inflight))
+		split_track_settle(r, elems, n);
 	r->stale = true;
 }
 
@@ -136,7 +205,7 @@ static bool split_arm(struct ring *r)
 	/* Our wish before another look at idx; pairs with the driver, which writes idx and then
 	 * reads our wish. */
 	ring_full_barrier();
-	return ring_load(&split_avail_ring(r)->idx) != r->next;
+	return ring_load(&split_avail_ring(r)->idx) != r->next || ring_again(r);
 }
 
 static void split_disarm(struct ring *r)
@@ -151,6 +220,13 @@ static uint32_t split_base(const struct ring *r)
 	return r->next;
 }
 
+static unsigned int split_written(const struct ring *r, struct iovec *parts)
+{
+	/* With the avail_event behind the elements. */
+	parts[0] = (struct iovec){ r->conf.device, 6 + 8 * (size_t)r->conf.num };
+	return 1;
+}
+
 const struct ring_ops split_ops = {
 	.start = split_start,
 	.avail = split_avail,
@@ -161,4 +237,5 @@ const struct ring_ops split_ops = {
 	.arm = split_arm,
 	.disarm = split_disarm,
 	.base = split_base,
+	.written = split_written,
 };

@@ -13,8 +13,6 @@ storage_libstorage_la_LIBADD = libvhost/libutil.la libvhost/libvhost.la \
 if HAVE_CHECK
 check_LTLIBRARIES += tests/libstoragefx.la
 tests_libstoragefx_la_SOURCES = tests/unit/storage_fixture.c tests/unit/storage_fixture.h
-tests_libstoragefx_la_CPPFLAGS = $(check_CPPFLAGS)
-tests_libstoragefx_la_CFLAGS = $(check_CFLAGS)
 tests_libstoragefx_la_LIBADD = storage/libstorage.la
 
 storage_tests = \
@@ -23,16 +21,8 @@ storage_tests = \
 check_PROGRAMS += $(storage_tests)
 TESTS += $(storage_tests)
 
-tests_unit_test_storage_CPPFLAGS = $(check_CPPFLAGS)
-tests_unit_test_storage_CFLAGS = $(check_CFLAGS)
 tests_unit_test_storage_LDADD = tests/libstoragefx.la $(CHECK_LIBS)
-tests_unit_test_storage_errors_CPPFLAGS = $(check_CPPFLAGS)
-tests_unit_test_storage_errors_CFLAGS = $(check_CFLAGS)
 tests_unit_test_storage_errors_LDADD = tests/libstoragefx.la $(CHECK_LIBS)
-tests_unit_test_storage_model_CPPFLAGS = $(check_CPPFLAGS)
-tests_unit_test_storage_model_CFLAGS = $(check_CFLAGS)
 tests_unit_test_storage_model_LDADD = tests/libstoragefx.la $(CHECK_LIBS)
-tests_unit_test_storage_rmw_CPPFLAGS = $(check_CPPFLAGS)
-tests_unit_test_storage_rmw_CFLAGS = $(check_CFLAGS)
 tests_unit_test_storage_rmw_LDADD = tests/libstoragefx.la $(CHECK_LIBS)
 endif

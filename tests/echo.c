@@ -72,6 +72,19 @@ static void echo_queue_stop(struct vhost_queue *q)
 	atomic_fetch_add(&e->stops, 1);
 }
 
+/* Abandon the oldest requests which are held, all but cancel_keep. */
+static void echo_queue_cancel(struct vhost_queue *q)
+{
+	struct echo *e = vhost_queue_opaque(q);
+	unsigned int i = vhost_queue_index(q), keep = atomic_load(&e->cancel_keep), n = 0;
+
+	while (e->nheld[i] - n > keep)
+		vhost_req_abandon(e->held[i][n++]);
+	e->nheld[i] -= n;
+	memmove(e->held[i], e->held[i] + n, e->nheld[i] * sizeof(e->held[i][0]));
+	atomic_fetch_add(&e->cancels, 1);
+}
+
 static int echo_features(struct vhost_dev *dev, uint64_t acked)
 {
 	(void)acked;
@@ -118,6 +131,7 @@ static const struct vhost_dev_ops echo_ops = {
 	.kick = echo_kick,
 	.queue_start = echo_queue_start,
 	.queue_stop = echo_queue_stop,
+	.queue_cancel = echo_queue_cancel,
 	.features = echo_features,
 	.set_config = echo_set_config,
 	.connection = echo_connection,
@@ -149,12 +163,13 @@ static void echo_log(void *arg, enum vhost_log_level level, const char *line)
 		fprintf(stderr, "# %s\n", line);
 }
 
-static void echo_create(struct echo *e, unsigned int nworkers, unsigned int flags,
-			void (*kick)(struct vhost_queue *q))
+static void echo_create_tweaked(struct echo *e, unsigned int nworkers, unsigned int flags,
+				void (*kick)(struct vhost_queue *q), echo_tweak *tweak)
 {
+	static bool logging;
 	static const uint8_t config[ECHO_CONFIG] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
 						     11, 12, 13, 14, 15, 16, 17, 18, 19, 20 };
-	const struct vhost_dev_params params = {
+	struct vhost_dev_params params = {
 		.name = "echo",
 		.features = ECHO_FEATURES,
 		.queues = ECHO_QUEUES,
@@ -172,13 +187,24 @@ static void echo_create(struct echo *e, unsigned int nworkers, unsigned int flag
 	e->fd_count = echo_count_fds();
 	e->nworkers = nworkers;
 	ops.kick = kick;
-	vhost_set_log(echo_log, NULL);
+	if (tweak)
+		tweak(&ops, &params);
+	/* Before the first device, since a second one may come while the first one runs. */
+	if (!logging)
+		vhost_set_log(echo_log, NULL);
+	logging = true;
 	ck_assert_int_eq(vhost_worker_new(&e->control, NULL), 0);
 	for (i = 0; i < nworkers; i++)
 		ck_assert_int_eq(vhost_worker_new(&e->workers[i], NULL), 0);
 	ck_assert_int_eq(vhost_dev_new(&e->dev, &ops, &params, e), 0);
 	if (nworkers)
 		ck_assert_int_eq(vhost_dev_bind(e->dev, e->workers, nworkers), 0);
+}
+
+static void echo_create(struct echo *e, unsigned int nworkers, unsigned int flags,
+			void (*kick)(struct vhost_queue *q))
+{
+	echo_create_tweaked(e, nworkers, flags, kick, NULL);
 }
 
 static void echo_run(struct echo *e)
@@ -214,6 +240,12 @@ void echo_start(struct echo *e, unsigned int nworkers, unsigned int flags)
 void echo_start_with(struct echo *e, unsigned int nworkers, void (*kick)(struct vhost_queue *q))
 {
 	echo_start_as(e, nworkers, 0, kick);
+}
+
+void echo_start_tweaked(struct echo *e, unsigned int nworkers, echo_tweak *tweak)
+{
+	echo_create_tweaked(e, nworkers, 0, echo_kick, tweak);
+	echo_start_pair(e);
 }
 
 void echo_start_listen(struct echo *e, unsigned int nworkers, const char *path)

@@ -51,6 +51,7 @@ struct echo {
 	atomic_bool hold;		/* keep requests */
 	atomic_uint kicks, stops, resets, ups, downs, maps, unmaps;
 	atomic_uint popped, pushed;
+	atomic_uint cancels, cancel_keep;	/* queue_cancel: calls; requests to be awaited */
 	atomic_int refuse_features, refuse_start, refuse_map;	/* errno to refuse with */
 	struct vhost_req *held[ECHO_QUEUES][ECHO_HELD_MAX];	/* on the queue's worker */
 	unsigned int nheld[ECHO_QUEUES];
@@ -63,6 +64,10 @@ void echo_start(struct echo *e, unsigned int nworkers, unsigned int flags);
 void echo_start_with(struct echo *e, unsigned int nworkers, void (*kick)(struct vhost_queue *q));
 void echo_start_as(struct echo *e, unsigned int nworkers, unsigned int flags,
 		   void (*kick)(struct vhost_queue *q));
+
+/* The same, but tweak changes what the device does and is. */
+typedef void echo_tweak(struct vhost_dev_ops *ops, struct vhost_dev_params *params);
+void echo_start_tweaked(struct echo *e, unsigned int nworkers, echo_tweak *tweak);
 
 /* Close the front-end, stop the device, and check that no fd is left. */
 void echo_stop(struct echo *e);

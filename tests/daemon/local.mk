@@ -6,3 +6,9 @@ tests_daemon_diff_blk_LDADD = frontend/libfrontend.la
 
 TESTS += tests/daemon/diff-blk.sh
 EXTRA_DIST += tests/daemon/diff-blk.sh
+
+if HAVE_CHECK
+check_PROGRAMS += tests/daemon/test_kill_blk
+TESTS += tests/daemon/test_kill_blk
+tests_daemon_test_kill_blk_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+endif

@@ -18,6 +18,10 @@ need_guest_kernel()
 	[ -e "$guest_kernel/vmlinuz" ] || skip_all "no guest kernel; get it with scripts/guest-kernel $guest_kernel"
 }
 
+# The device which the guest has, and its driver; a test may take another one.
+guest_device=vhost-user-blk-pci
+guest_driver=virtio_blk
+
 # make_initrd: busybox, the tools of ext4 and the modules for a virtio disk; without a program to start.
 make_initrd()
 {
@@ -32,7 +36,7 @@ make_initrd()
 			cp -L "$file" "$root$file"
 		done
 	done
-	for file in $(module_files "$guest_kernel/modules" virtio_pci virtio_blk); do
+	for file in $(module_files "$guest_kernel/modules" virtio_pci "$guest_driver"); do
 		case $file in
 		*.xz) xz -dc "$file" >"$root/modules/$(basename "$file" .xz)" ;;
 		*) cp "$file" "$root/modules/" ;;
@@ -67,7 +71,7 @@ qemu()
 		-m 256 -object memory-backend-memfd,id=m,size=256M,share=on -numa node,memdev=m \
 		-display none -nodefaults -chardev stdio,id=tty,signal=off -serial chardev:tty \
 		-chardev "socket,id=c0,path=$tmp/$disk.sock$socket_properties" \
-		-device "vhost-user-blk-pci,chardev=c0$disk_properties" \
+		-device "$guest_device,chardev=c0$disk_properties" \
 		"${qemu_args[@]}" "$@" <&"$keyboard" >"$files.log" 2>&1 &
 	pids["guest $name"]=$!
 }

@@ -9,6 +9,9 @@ need busybox busybox-static
 need mkfs.ext4 e2fsprogs
 need insmod kmod
 
+# With this User-mode Linux also runs on processors which have AMX.
+uml_preload=$top_builddir/tests/interop/.libs/xstate.so
+
 uml_modules=$(echo /usr/lib/uml/modules/*)
 
 # uml_guest NAME "DAEMON..." [VAR=VALUE...] <COMMANDS: run the commands in a guest that has the daemons' disks
@@ -24,7 +27,7 @@ uml_guest()
 		devices+=("virtio_uml.device=$tmp/$device.sock:2")
 	done
 	# The guest's memory is a file in /dev/shm; uml_dir keeps its control socket out of the home folder.
-	timeout -k 5 "${guest_deadline:-180}" linux.uml mem=192M uml_dir="$tmp/" \
+	timeout -k 5 "${guest_deadline:-180}" env LD_PRELOAD="$uml_preload" linux.uml mem=192M uml_dir="$tmp/" \
 		root=/dev/root rootfstype=hostfs rootflags=/ ro init="$files.init" \
 		con=null con0=null,fd:1 loglevel=1 "${devices[@]}" \
 		>"$files.log" 2>&1 </dev/null &

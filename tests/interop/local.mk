@@ -9,6 +9,7 @@ interop_tests = \
 	tests/interop/uml-config.sh \
 	tests/interop/uml-error.sh \
 	tests/interop/uml-blk.sh \
+	tests/interop/qemu-rng.sh \
 	tests/interop/seabios-boot.sh
 interop_tests1 = $(interop_tests)
 interop_tests0 =
@@ -25,3 +26,8 @@ EXTRA_DIST += $(interop_tests) \
 # A device for DPDK's driver.
 check_PROGRAMS += tests/interop/net_echo
 tests_interop_net_echo_LDADD = libvhost/libcore.la
+
+# To be preloaded into User-mode Linux; a shared object needs some -rpath.
+noinst_LTLIBRARIES += tests/interop/xstate.la
+tests_interop_xstate_la_SOURCES = tests/interop/xstate.c
+tests_interop_xstate_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -rpath /nowhere

@@ -48,6 +48,7 @@ static void check_session(struct echo *e)
 	echo_down(e, &r);
 }
 
+/* proves: session.client */
 START_TEST(calls_again_after_each_session)
 {
 	char path[64];
@@ -69,6 +70,7 @@ START_TEST(calls_again_after_each_session)
 }
 END_TEST
 
+/* proves: session.client */
 START_TEST(waits_for_a_front_end_which_is_late)
 {
 	char path[64];
@@ -89,6 +91,7 @@ START_TEST(waits_for_a_front_end_which_is_late)
 }
 END_TEST
 
+/* proves: session.client */
 START_TEST(calls_again_when_hung_up_on)
 {
 	char path[64];
@@ -112,6 +115,7 @@ START_TEST(calls_again_when_hung_up_on)
 }
 END_TEST
 
+/* proves: session.client, session.stop */
 START_TEST(stops_while_it_waits)
 {
 	char path[64];

@@ -184,6 +184,12 @@ static void attack(struct fe_ring *ring, const struct hostile_case *c)
 	fe_ring_kick_always(ring);
 }
 
+/*
+ * proves: queue.one-breaks, queue.restart, msg.process, split.available-index, split.head,
+ * split.next, chain.length, mem.translate, chain.total-length, chain.write-order, chain.empty,
+ * chain.indirect, chain.indirect-after-direct, chain.indirect-last, chain.indirect-nested,
+ * chain.indirect-length, VIRTIO_F_INDIRECT_DESC
+ */
 START_TEST(attack_on_one_queue)
 {
 	unsigned int i = (unsigned int)_i;
@@ -193,12 +199,14 @@ START_TEST(attack_on_one_queue)
 }
 END_TEST
 
+/* proves: chain.indirect-negotiated */
 START_TEST(attack_by_a_feature_which_was_not_negotiated)
 {
 	hostile_run(&without_indirect.c, attack, (unsigned int)_i, 0);
 }
 END_TEST
 
+/* proves: ring.base-out-of-range */
 START_TEST(base_which_does_not_fit_the_used_index)
 {
 	struct echo_rings r;
@@ -218,6 +226,7 @@ START_TEST(base_which_does_not_fit_the_used_index)
 }
 END_TEST
 
+/* proves: ring.err-fd, SET_VRING_ERR */
 START_TEST(err_fd_which_comes_late_is_told)
 {
 	struct echo_rings r;
@@ -287,6 +296,7 @@ static void *scribble(void *arg)
 	return NULL;
 }
 
+/* proves: chain.read-once */
 START_TEST(ring_which_changes_while_it_is_read)
 {
 	struct scribbler s;

@@ -54,6 +54,7 @@ static int huge_file(uint8_t **ptr)
 static uint8_t *huge;
 static int huge_fd;
 
+/* proves: mem.hugetlb */
 START_TEST(region_within_huge_pages)
 {
 	struct fe_region region = {

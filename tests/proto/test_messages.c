@@ -122,6 +122,7 @@ static void check_refused(uint64_t protocol, const struct bad *bad)
 
 #define ALL ~UINT64_C(0)
 
+/* proves: msg.size, msg.process */
 START_TEST(wrong_size)
 {
 	const struct shape *s = &shapes[_i];
@@ -135,6 +136,7 @@ START_TEST(wrong_size)
 }
 END_TEST
 
+/* proves: msg.fds, msg.fds-truncated */
 START_TEST(wrong_fds)
 {
 	const struct shape *s = &shapes[_i];
@@ -151,6 +153,7 @@ START_TEST(wrong_fds)
 }
 END_TEST
 
+/* proves: msg.gate */
 START_TEST(closed_gate)
 {
 	const struct shape *s = &shapes[_i];
@@ -163,6 +166,7 @@ START_TEST(closed_gate)
 }
 END_TEST
 
+/* proves: msg.index */
 START_TEST(wrong_index)
 {
 	static const uint32_t requests[] = { VU_SET_VRING_NUM, VU_SET_VRING_BASE, VU_GET_VRING_BASE,
@@ -181,6 +185,7 @@ START_TEST(wrong_index)
 }
 END_TEST
 
+/* proves: msg.index */
 START_TEST(wrong_index_with_fd)
 {
 	static const uint64_t values[] = { ECHO_QUEUES, 0xff, 0x200, 0x1000, UINT64_C(1) << 32,
@@ -192,6 +197,7 @@ START_TEST(wrong_index_with_fd)
 }
 END_TEST
 
+/* proves: msg.nofd */
 START_TEST(nofd_bit_contradicts_fds)
 {
 	static const uint64_t nofd = VU_VRING_NOFD, fd = 0;
@@ -201,6 +207,7 @@ START_TEST(nofd_bit_contradicts_fds)
 }
 END_TEST
 
+/* proves: msg.unknown, reply.flags */
 START_TEST(unknown_request)
 {
 	static const uint32_t ids[] = { 0, VU_REQUEST_END, 255, 256, 0x10001, UINT32_MAX };
@@ -210,6 +217,7 @@ START_TEST(unknown_request)
 }
 END_TEST
 
+/* proves: msg.header */
 START_TEST(wrong_header)
 {
 	static const struct vu_header headers[] = {
@@ -230,6 +238,7 @@ START_TEST(wrong_header)
 }
 END_TEST
 
+/* proves: msg.fds-first-byte */
 START_TEST(fds_behind_the_first_byte)
 {
 	const struct { struct vu_header h; uint64_t u64; } __attribute__((packed)) whole = {
@@ -249,6 +258,7 @@ START_TEST(fds_behind_the_first_byte)
 }
 END_TEST
 
+/* proves: msg.pieces */
 START_TEST(message_in_pieces)
 {
 	const struct { struct vu_header h; uint64_t u64; } __attribute__((packed)) whole = {
@@ -271,6 +281,7 @@ START_TEST(message_in_pieces)
 }
 END_TEST
 
+/* proves: msg.end-within */
 START_TEST(end_within_a_message)
 {
 	const struct { struct vu_header h; uint64_t u64; } __attribute__((packed)) whole = {
@@ -289,6 +300,7 @@ START_TEST(end_within_a_message)
 }
 END_TEST
 
+/* proves: reply.ack-when-asked, PROTOCOL_F_REPLY_ACK */
 START_TEST(reply_asked_for_without_reply_ack)
 {
 	struct echo e;
@@ -334,12 +346,18 @@ static const struct bad wrong_values[] = {
 	{ VU_SET_CONFIG, &(const struct vu_config){ 0, UINT32_MAX, 0 }, 13 },
 };
 
+/*
+ * proves: reply.honest, ring.size-invalid, ring.enable-num, ring.addr-valid, config.read-only,
+ * config.range-valid, features.unoffered, features.protocol-unoffered, SET_STATUS,
+ * PROTOCOL_F_XEN_MMAP
+ */
 START_TEST(wrong_value)
 {
 	check_refused(ALL, &wrong_values[_i]);
 }
 END_TEST
 
+/* proves: reply.own-error, config.range-valid */
 START_TEST(wrong_get_config)
 {
 	static const struct vu_config ranges[] = {

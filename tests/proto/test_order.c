@@ -108,6 +108,7 @@ static void up(struct echo *e, struct echo_rings *r, int run, uint64_t features)
 	ck_assert(e->fe.features & IN_ORDER);
 }
 
+/* proves: split.in-order, packed.in-order, VIRTIO_F_IN_ORDER */
 START_TEST(completed_in_any_order)
 {
 	unsigned int order[N], round, i;
@@ -134,6 +135,7 @@ START_TEST(completed_in_any_order)
 }
 END_TEST
 
+/* proves: split.in-order, packed.in-order */
 START_TEST(what_comes_early_waits)
 {
 	static const unsigned int early[] = { 2, 1, 4 }, first[] = { 0 }, last[] = { 3 };
@@ -167,6 +169,7 @@ START_TEST(what_comes_early_waits)
 }
 END_TEST
 
+/* proves: ring.stop-drains */
 START_TEST(a_stop_publishes_all)
 {
 	static const unsigned int order[] = { 3, 1, 2, 0 };
@@ -246,6 +249,7 @@ START_TEST(with_some_given_back)
 }
 END_TEST
 
+/* proves: VIRTIO_F_IN_ORDER */
 START_TEST(not_offered_by_other_devices)
 {
 	struct echo e;
@@ -292,6 +296,7 @@ static uint64_t signals_of(struct echo *e, unsigned int i)
 	return after.signals - before.signals;
 }
 
+/* proves: queue.notify-on-empty, VIRTIO_F_NOTIFY_ON_EMPTY */
 START_TEST(signal_when_nothing_is_left)
 {
 	const uint64_t features = ON_EMPTY | (_i / 3 ? EVENT_IDX : 0);

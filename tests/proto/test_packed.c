@@ -172,6 +172,10 @@ static void attack(struct fe_ring *ring, const struct hostile_case *c)
 	fe_ring_kick_always(ring);
 }
 
+/*
+ * proves: packed.chain, packed.id, packed.indirect, queue.one-breaks, queue.restart,
+ * mem.translate, chain.write-order, chain.length, VIRTIO_F_RING_PACKED
+ */
 START_TEST(attack_on_one_queue)
 {
 	unsigned int i = (unsigned int)_i;
@@ -181,6 +185,7 @@ START_TEST(attack_on_one_queue)
 }
 END_TEST
 
+/* proves: chain.indirect-negotiated */
 START_TEST(attack_by_a_feature_which_was_not_negotiated)
 {
 	hostile_run(&without_indirect.c, attack, (unsigned int)_i, F_PACKED);
@@ -220,6 +225,7 @@ static void check_used(const struct fe_ring *ring, uint16_t slot, uint16_t id, b
 	ck_assert_uint_eq(d.id, id);
 }
 
+/* proves: packed.id */
 START_TEST(id_which_is_outstanding_already)
 {
 	struct echo_rings r;
@@ -244,6 +250,7 @@ START_TEST(id_which_is_outstanding_already)
 }
 END_TEST
 
+/* proves: packed.chain */
 START_TEST(chain_into_what_the_device_holds)
 {
 	struct echo_rings r;
@@ -272,6 +279,7 @@ START_TEST(chain_into_what_the_device_holds)
 }
 END_TEST
 
+/* proves: packed.id */
 START_TEST(what_the_device_holds_made_available_again)
 {
 	struct vhost_queue_stats before, after;
@@ -345,6 +353,7 @@ static const struct {
 	{ 0x00008000, 0x80008000, 0x80028002 },
 };
 
+/* proves: packed.base, GET_VRING_BASE, SET_VRING_BASE */
 START_TEST(base_as_it_is_told)
 {
 	const uint32_t value = bases[_i].base, start = bases[_i].start;
@@ -374,6 +383,7 @@ static const uint32_t wrong_bases[] = {
 	0x00000010, 0x0000ffff,	/* 16 bits only */
 };
 
+/* proves: packed.base, ring.base-out-of-range */
 START_TEST(wrong_base)
 {
 	struct echo_rings r;
@@ -390,6 +400,7 @@ START_TEST(wrong_base)
 }
 END_TEST
 
+/* proves: packed.base */
 START_TEST(base_0_of_a_fresh_ring)
 {
 	struct echo_rings r;
@@ -462,6 +473,7 @@ END_TEST
  * What is judged at a start, when the format is known at last
  */
 
+/* proves: features.from-set-features, packed.base */
 START_TEST(size_and_base_before_features)
 {
 	const struct fe_ring_params params = { .size = 3, .features = F_PACKED };
@@ -538,6 +550,7 @@ END_TEST
 
 static const unsigned int wrap_sizes[] = { 1, 2, 3, 7, 16 };
 
+/* proves: packed.wrap, packed.any-size, packed.available, packed.publish, VIRTIO_F_RING_PACKED */
 START_TEST(every_position)
 {
 	const unsigned int size = wrap_sizes[_i / 2];
@@ -601,6 +614,7 @@ static uint16_t ahead(const struct fe_ring *ring, unsigned int n)
 	return (uint16_t)(slot | (wrap ? 0x8000 : 0));
 }
 
+/* proves: packed.interrupt, packed.wrap, VIRTIO_F_EVENT_IDX */
 START_TEST(event_at_every_position)
 {
 	const unsigned int size = wrap_sizes[_i / 2];
@@ -632,6 +646,7 @@ START_TEST(event_at_every_position)
 }
 END_TEST
 
+/* proves: packed.interrupt */
 START_TEST(event_flags)
 {
 	struct echo_rings r;
@@ -661,6 +676,7 @@ START_TEST(event_flags)
 }
 END_TEST
 
+/* proves: packed.kick */
 START_TEST(kicks_are_asked_for)
 {
 	uint16_t off_wrap, flags;
@@ -736,6 +752,7 @@ static void *scribble(void *arg)
 	return NULL;
 }
 
+/* proves: chain.read-once, packed.available */
 START_TEST(ring_which_changes_while_it_is_read)
 {
 	struct scribbler s;

@@ -16,6 +16,7 @@ static void check_without_kick(struct fe_ring *ring, unsigned int len)
 	echo_check(ring, len);
 }
 
+/* proves: ring.no-kick-fd, SET_VRING_KICK */
 START_TEST(ring_without_kick_fd_is_polled)
 {
 	struct vhost_queue_stats stats;
@@ -37,6 +38,7 @@ START_TEST(ring_without_kick_fd_is_polled)
 }
 END_TEST
 
+/* proves: ring.no-kick-fd */
 START_TEST(kicks_are_not_wanted_while_polled)
 {
 	struct echo_rings r;
@@ -52,6 +54,7 @@ START_TEST(kicks_are_not_wanted_while_polled)
 }
 END_TEST
 
+/* proves: ring.no-kick-fd */
 START_TEST(a_kick_fd_ends_the_polling)
 {
 	struct vhost_queue_stats before, after;
@@ -78,6 +81,7 @@ START_TEST(a_kick_fd_ends_the_polling)
 }
 END_TEST
 
+/* proves: ring.no-kick-fd */
 START_TEST(stop_and_start_while_polled)
 {
 	struct echo_rings r;

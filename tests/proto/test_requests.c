@@ -45,6 +45,7 @@ static void get(struct fe_ring *ring, unsigned int n)
 	}
 }
 
+/* proves: queue.one-signal, split.avail-event, VIRTIO_F_EVENT_IDX */
 START_TEST(one_kick_and_one_signal_for_a_batch)
 {
 	struct vhost_queue_stats before, after;
@@ -77,6 +78,7 @@ START_TEST(one_kick_and_one_signal_for_a_batch)
 }
 END_TEST
 
+/* proves: queue.suppressed, split.interrupt, split.used-event, VIRTIO_F_EVENT_IDX */
 START_TEST(no_signal_for_a_driver_which_polls)
 {
 	struct vhost_queue_stats before, after;
@@ -106,6 +108,7 @@ START_TEST(no_signal_for_a_driver_which_polls)
 }
 END_TEST
 
+/* proves: queue.one-signal */
 START_TEST(completions_of_one_round_are_one_signal)
 {
 	struct vhost_queue_stats before, after;
@@ -211,6 +214,7 @@ static void kick_slices(struct vhost_queue *q)
 	}
 }
 
+/* proves: chain.header-split, chain.header-copied */
 START_TEST(slices_of_every_range)
 {
 	/* Lengths of the descriptors: readable ones, 0, writable ones, 0. */
@@ -296,6 +300,7 @@ static void kick_forever(struct vhost_queue *q)
 	}
 }
 
+/* proves: queue.fair */
 START_TEST(a_busy_queue_leaves_room_for_others)
 {
 	struct echo_rings r;
@@ -328,6 +333,7 @@ static void kick_fail(struct vhost_queue *q)
 	}
 }
 
+/* proves: queue.one-breaks, ring.err-fd */
 START_TEST(device_breaks_a_queue)
 {
 	struct echo_rings r;
@@ -383,6 +389,7 @@ static unsigned long sleeps(pid_t tid)
 	return n;
 }
 
+/* proves: queue.idle */
 START_TEST(an_idle_device_does_not_wake_up)
 {
 	const struct timespec second = { 1, 0 }, moment = { 0, 50000000 };

@@ -42,6 +42,7 @@ START_TEST(requests_flow)
 }
 END_TEST
 
+/* proves: ring.sizes, SET_VRING_NUM */
 START_TEST(queue_sizes)
 {
 	/* A split ring's size is a power of two. */
@@ -65,6 +66,7 @@ START_TEST(queue_sizes)
 END_TEST
 
 /* A split ring's index at 65536; a packed one's place when the second round ends. */
+/* proves: split.wrap, packed.wrap, ring.base-any, SET_VRING_BASE */
 START_TEST(index_wraps)
 {
 	struct echo_rings r;
@@ -84,6 +86,7 @@ START_TEST(index_wraps)
 }
 END_TEST
 
+/* proves: ring.kick-before-enable, SET_VRING_ENABLE */
 START_TEST(kick_before_enable_is_not_lost)
 {
 	struct echo_rings r;
@@ -103,6 +106,7 @@ START_TEST(kick_before_enable_is_not_lost)
 }
 END_TEST
 
+/* proves: ring.check-at-start */
 START_TEST(request_before_start_needs_no_kick)
 {
 	struct echo_rings r;
@@ -120,6 +124,7 @@ START_TEST(request_before_start_needs_no_kick)
 }
 END_TEST
 
+/* proves: ring.kick-does-not-disable, SET_VRING_KICK */
 START_TEST(kick_fd_does_not_disable_the_ring)
 {
 	struct echo_rings r;
@@ -134,6 +139,7 @@ START_TEST(kick_fd_does_not_disable_the_ring)
 }
 END_TEST
 
+/* proves: ring.enabled-without-protocol-features, VHOST_USER_F_PROTOCOL_FEATURES */
 START_TEST(without_protocol_features_rings_are_enabled)
 {
 	struct echo_rings r;
@@ -148,6 +154,7 @@ START_TEST(without_protocol_features_rings_are_enabled)
 }
 END_TEST
 
+/* proves: ring.enable-num, SET_VRING_ENABLE */
 START_TEST(enable_honours_num)
 {
 	struct echo_rings r;
@@ -167,6 +174,7 @@ START_TEST(enable_honours_num)
 }
 END_TEST
 
+/* proves: ring.enable-before-features */
 START_TEST(enable_before_features)
 {
 	struct echo e;
@@ -180,6 +188,7 @@ START_TEST(enable_before_features)
 }
 END_TEST
 
+/* proves: ring.stop-keeps-position, GET_VRING_BASE */
 START_TEST(get_vring_base_stops_and_does_not_reset)
 {
 	struct echo_rings r;
@@ -224,6 +233,7 @@ static void send_get_vring_base(struct fe *fe, uint32_t index)
 	ck_assert_int_eq(fe_send_raw(fe, &hdr, &state, sizeof(state), NULL, 0), 0);
 }
 
+/* proves: ring.stop-drains, msg.in-order, GET_VRING_BASE */
 START_TEST(get_vring_base_waits_for_requests)
 {
 	struct fe_msg reply;
@@ -251,6 +261,7 @@ START_TEST(get_vring_base_waits_for_requests)
 }
 END_TEST
 
+/* proves: ring.used-index-reread */
 START_TEST(used_index_is_read_at_each_start)
 {
 	struct echo_rings r;
@@ -272,6 +283,7 @@ START_TEST(used_index_is_read_at_each_start)
 }
 END_TEST
 
+/* proves: ring.used-index-reread, ring.base-any */
 START_TEST(used_index_need_not_be_the_base)
 {
 	struct echo_rings r;
@@ -298,6 +310,7 @@ START_TEST(used_index_need_not_be_the_base)
 }
 END_TEST
 
+/* proves: ring.disabled-anew */
 START_TEST(disabled_ring_set_up_anew)
 {
 	struct vu_vring_addr addr;
@@ -325,6 +338,7 @@ START_TEST(disabled_ring_set_up_anew)
 }
 END_TEST
 
+/* proves: ring.firmware-then-system */
 START_TEST(firmware_then_system_with_other_features)
 {
 	struct echo_rings r, r2;
@@ -348,6 +362,7 @@ START_TEST(firmware_then_system_with_other_features)
 }
 END_TEST
 
+/* proves: ring.addr-while-running, ring.setup-while-running, SET_VRING_ADDR */
 START_TEST(ring_address_while_it_runs)
 {
 	struct vu_vring_addr addr;
@@ -368,6 +383,7 @@ START_TEST(ring_address_while_it_runs)
 }
 END_TEST
 
+/* proves: ring.start-refused */
 START_TEST(device_refuses_to_start_a_queue)
 {
 	struct echo_rings r;
@@ -387,6 +403,7 @@ START_TEST(device_refuses_to_start_a_queue)
 }
 END_TEST
 
+/* proves: ring.call-replaced, ring.no-call-fd, reply.in-effect, SET_VRING_CALL */
 START_TEST(new_call_fd_is_signalled_and_old_one_left_alone)
 {
 	int old_fd, new_fd;
@@ -416,6 +433,7 @@ START_TEST(new_call_fd_is_signalled_and_old_one_left_alone)
 }
 END_TEST
 
+/* proves: ring.before-start, ring.repeated */
 START_TEST(call_and_err_for_rings_which_never_start)
 {
 	int fd;
@@ -435,6 +453,7 @@ START_TEST(call_and_err_for_rings_which_never_start)
 }
 END_TEST
 
+/* proves: ring.kick-any-file */
 START_TEST(kick_fd_which_cannot_be_waited_for)
 {
 	struct echo_rings r;
@@ -454,6 +473,7 @@ START_TEST(kick_fd_which_cannot_be_waited_for)
 }
 END_TEST
 
+/* proves: ring.kick-any-file */
 START_TEST(kick_by_a_pipe)
 {
 	struct echo_rings r;
@@ -478,6 +498,7 @@ START_TEST(kick_by_a_pipe)
 }
 END_TEST
 
+/* proves: ring.disabled-served */
 START_TEST(serves_disabled_rings_on_request)
 {
 	struct echo_rings r;

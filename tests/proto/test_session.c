@@ -22,6 +22,7 @@
 #define WORKERS echo_run_workers(_i)
 #define FORMAT echo_run_format(_i)
 
+/* proves: features.while-running, features.protocol-while-running, ring.setup-while-running */
 START_TEST(features_while_rings_run)
 {
 	struct echo_rings r;
@@ -43,6 +44,7 @@ START_TEST(features_while_rings_run)
 }
 END_TEST
 
+/* proves: features.unoffered, SET_FEATURES */
 START_TEST(features_which_were_not_offered)
 {
 	struct echo e;
@@ -58,6 +60,7 @@ START_TEST(features_which_were_not_offered)
 }
 END_TEST
 
+/* proves: features.device-refuses, reply.honest */
 START_TEST(device_refuses_features)
 {
 	struct echo e;
@@ -72,6 +75,10 @@ START_TEST(device_refuses_features)
 }
 END_TEST
 
+/*
+ * proves: session.reset-device, RESET_DEVICE, PROTOCOL_F_RESET_DEVICE, GET_STATUS, SET_STATUS,
+ * PROTOCOL_F_STATUS
+ */
 START_TEST(reset_device_keeps_ownership_and_memory)
 {
 	struct echo_rings r;
@@ -102,6 +109,7 @@ START_TEST(reset_device_keeps_ownership_and_memory)
 }
 END_TEST
 
+/* proves: session.reset-owner, RESET_OWNER, SET_OWNER */
 START_TEST(reset_owner_is_ignored)
 {
 	struct echo_rings r;
@@ -117,6 +125,7 @@ START_TEST(reset_owner_is_ignored)
 }
 END_TEST
 
+/* proves: config.any-range, config.read-only, GET_CONFIG, SET_CONFIG, PROTOCOL_F_CONFIG */
 START_TEST(config_space_in_every_range)
 {
 	uint8_t buf[VU_CONFIG_MAX];
@@ -167,6 +176,10 @@ static void expect_config_change(struct echo *e)
 	ck_assert_mem_eq(buf, "xyz", 3);
 }
 
+/*
+ * proves: config.told, backend.suspended, backend.gone, BACKEND_CONFIG_CHANGE_MSG,
+ * SET_BACKEND_REQ_FD, PROTOCOL_F_BACKEND_REQ
+ */
 START_TEST(config_change_is_told)
 {
 	struct echo_rings r;
@@ -192,6 +205,7 @@ START_TEST(config_change_is_told)
 }
 END_TEST
 
+/* proves: session.disconnect-drains */
 START_TEST(disconnect_waits_for_requests)
 {
 	struct echo_rings r;
@@ -222,6 +236,7 @@ static void temp_socket(char path[static 64])
 	unlink(path);
 }
 
+/* proves: session.reconnect, session.disconnect-drains */
 START_TEST(reconnect_with_requests_in_work)
 {
 	struct echo_rings r, r2;
@@ -252,6 +267,7 @@ START_TEST(reconnect_with_requests_in_work)
 }
 END_TEST
 
+/* proves: session.one-at-a-time */
 START_TEST(second_front_end_waits)
 {
 	uint64_t features;
@@ -279,6 +295,7 @@ START_TEST(second_front_end_waits)
 }
 END_TEST
 
+/* proves: session.no-fds */
 START_TEST(no_descriptor_left_for_a_front_end)
 {
 	struct rlimit old, none;
@@ -347,6 +364,7 @@ static int step(struct echo *e, struct echo_rings *r, int i)
 	}
 }
 
+/* proves: msg.front-end-gone */
 START_TEST(front_end_gone_after_each_message)
 {
 	const struct fe_ring_params params = { .size = 16, .features = FORMAT };
@@ -390,6 +408,7 @@ static void call_stop(void *arg)
 	vhost_dev_stop(call->dev, stopped, &call->done);
 }
 
+/* proves: session.stop */
 START_TEST(stop_waits_for_requests)
 {
 	struct stop_call call = { 0 };
@@ -415,6 +434,7 @@ START_TEST(stop_waits_for_requests)
 }
 END_TEST
 
+/* proves: msg.front-end-stuck */
 START_TEST(front_end_which_does_not_read_replies)
 {
 	const struct vu_header hdr = { VU_GET_FEATURES, VU_VERSION, 0 };

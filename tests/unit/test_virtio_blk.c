@@ -43,6 +43,7 @@ static void framed_write_and_read(struct fe_blk_req *like, uint8_t byte)
 }
 
 /* _i: FE_BLK_CUT_HDR, _JOIN_HDR, _JOIN_STATUS, and 8 for direct chains. */
+/* proves: chain.header-split */
 START_TEST(framing)
 {
 	struct fe_blk_req like = { .framing = (unsigned int)_i & 7, .sector = 9 };
@@ -167,6 +168,7 @@ static const struct {
 	{ 0x7fffffff, 0, 512, VIRTIO_BLK_S_UNSUPP, 0 },
 };
 
+/* proves: queue.used-length */
 START_TEST(status_and_used_length)
 {
 	static uint8_t buf[DISK_DATA_MAX];
@@ -359,6 +361,7 @@ static void change_range(struct storage_io *io)
 	disk_put_ranges(changing_range, &bad, 1);
 }
 
+/* proves: chain.header-copied */
 START_TEST(range_changes)
 {
 	const struct disk_range r[2] = { { 0, 8, 0 }, { 16, 8, 0 } };

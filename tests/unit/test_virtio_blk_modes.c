@@ -316,6 +316,7 @@ START_TEST(queues_on_workers)
 END_TEST
 
 /* A front-end leaves in the middle of its requests; the next one finds the device at work. */
+/* proves: session.reconnect */
 START_TEST(leave_in_flight)
 {
 	const struct disk_params params = {
