@@ -53,6 +53,7 @@ void queue_break(struct vhost_queue *q, const char *why)
 	queue_log(q, VHOST_LOG_WARN, "broken: %s", why);
 	/* Its kicks have nothing to say any more. */
 	queue_unwatch_kick(q);
+	queue_tell(q, QUEUE_BROKE);
 	queue_signal(q, q->conf.err_fd, QUEUE_ERR);
 }
 
@@ -230,6 +231,9 @@ unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, uns
 
 void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
 {
+	/* Of a queue which has never run there is nothing to give back, nor a worker. */
+	if (!n)
+		return;
 	q->stats.requests -= n;
 	q->quota += n;
 	/* The device knows that these are there, and what it waits for before it pops them. */

@@ -92,6 +92,7 @@ enum {
 	QUEUE_ERR = 1u << 1,		/* likewise, the front-end */
 	QUEUE_MISS = 1u << 2,		/* see queue->miss; queue_resume() has to follow */
 	QUEUE_FLUSHED = 1u << 3,	/* no request uses what was invalidated */
+	QUEUE_BROKE = 1u << 4,		/* until it is started again */
 };
 
 /* What a queue is, for good. */

@@ -252,7 +252,7 @@ void echo_start_listen(struct echo *e, unsigned int nworkers, const char *path)
 {
 	int fd;
 
-	echo_create(e, nworkers, 0, echo_kick);
+	echo_create(e, nworkers, VHOST_DEV_INFLIGHT, echo_kick);
 	fd = vhost_listen_unix(path, 0600);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(vhost_dev_listen(e->dev, e->control, fd), 0);

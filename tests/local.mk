@@ -7,10 +7,14 @@ SH_LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_COMPILER = bash
 AM_TESTS_ENVIRONMENT = \
 	top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' \
-	SANITIZER='$(SANITIZER)' CC='$(CC)'; \
-	export top_srcdir top_builddir SANITIZER CC;
+	SANITIZER='$(SANITIZER)' CC='$(CC)' FUZZ_CC='$(FUZZ_CC)'; \
+	export top_srcdir top_builddir SANITIZER CC FUZZ_CC;
 
 EXTRA_DIST += tests/tap.h
+
+# Device and front-end on one thread.
+check_LTLIBRARIES += tests/libstepped.la
+tests_libstepped_la_SOURCES = tests/stepped.c tests/stepped.h
 
 if HAVE_CHECK
 # The device which most tests of the library are about.
@@ -19,9 +23,12 @@ tests_libecho_la_SOURCES = tests/echo.c tests/echo.h
 # What a test is linked with unless it says otherwise.
 LDADD = tests/libecho.la frontend/libfrontend.la libvhost/libcore.la $(CHECK_LIBS)
 
+stepped_LDADD = tests/libstepped.la frontend/libfrontend.la libvhost/libcore.la $(CHECK_LIBS)
+
 library_tests = \
 	tests/proto/test_backend \
 	tests/proto/test_channel \
+	tests/proto/test_disconnect \
 	tests/proto/test_endpoint \
 	tests/proto/test_features \
 	tests/proto/test_hostile \
@@ -46,10 +53,16 @@ library_tests = \
 	tests/proto/test_types \
 	tests/unit/test_inflight \
 	tests/unit/test_iov \
+	tests/unit/test_ring_model \
+	tests/unit/test_ring_stress \
 	tests/unit/test_worker
 check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)
 
+tests_unit_test_ring_model_LDADD = $(stepped_LDADD)
+tests_unit_test_ring_stress_LDADD = $(stepped_LDADD)
+tests_proto_test_disconnect_SOURCES = tests/proto/test_disconnect.c \
+	tests/proxy.c tests/proxy.h tests/session.c tests/session.h
 tests_unit_test_inflight_SOURCES = \
 	tests/unit/inflight_world.c tests/unit/inflight_world.h tests/unit/test_inflight.c
 tests_proto_test_packed_SOURCES = \

@@ -6,6 +6,13 @@
 #include <check.h>
 #include <stdlib.h>
 
+/* How often to do what is repeated: n times, or fewer where a sanitizer makes it slow. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define TAP_TIMES(n)	((n) / 8 + 1)
+#else
+#define TAP_TIMES(n)	(n)
+#endif
+
 /* CK_RUN_SUITE and CK_RUN_CASE choose, CK_FORK=no helps a debugger. */
 static inline int tap_main(Suite *suite)
 {

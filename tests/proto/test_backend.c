@@ -78,15 +78,16 @@ struct say {
 	int ret;			/* of the call */
 	atomic_int result;		/* what done was told; NOTHING: not yet */
 	atomic_uint dones;
-	int again;			/* done says it once more: its return value, or NOTHING */
+	atomic_int again;		/* 1: done says it once more, and its return value is here */
 };
 
 static void say_done(void *arg, int result)
 {
 	struct say *s = arg;
 
-	if (s->again == 1)
-		s->again = vhost_dev_shared_object_lookup(s->e->dev, uuid, say_done, s);
+	if (atomic_load(&s->again) == 1)
+		atomic_store(&s->again, vhost_dev_shared_object_lookup(s->e->dev, uuid, say_done,
+								       s));
 	atomic_store(&s->result, result);
 	atomic_fetch_add(&s->dones, 1);
 }
@@ -213,11 +214,11 @@ START_TEST(refusals)
 	ck_assert_int_eq(say(&e, &s, LOOKUP), 0);
 	expect(&e, LOOKUP, &msg);
 	/* The callback says more. */
-	s.again = 1;
+	atomic_store(&s.again, 1);
 	ck_assert_int_eq(fe_backend_reply(&e.fe, &msg, 1), 0);
 	echo_wait(&s.dones, 1);
 	ck_assert_int_eq(atomic_load(&s.result), -ENOENT);
-	ck_assert_int_eq(s.again, 0);
+	ck_assert_int_eq(atomic_load(&s.again), 0);
 	expect(&e, LOOKUP, &msg);
 	/* An object without its fd. */
 	ck_assert_int_eq(fe_backend_reply(&e.fe, &msg, 0), 0);
@@ -388,12 +389,12 @@ START_TEST(channel_ends)
 	up(&e, &r, _i);
 	ck_assert_int_eq(say(&e, &s, LOOKUP), 0);
 	expect(&e, LOOKUP, &msg);
-	s.again = 1;
+	atomic_store(&s.again, 1);
 	close(e.fe.backend_fd);
 	e.fe.backend_fd = -1;
 	echo_wait(&s.dones, 1);
 	ck_assert_int_eq(atomic_load(&s.result), -ECONNRESET);
-	ck_assert_int_eq(s.again, -ENOTCONN);
+	ck_assert_int_eq(atomic_load(&s.again), -ENOTCONN);
 	ck_assert_int_eq(say(&e, &later, ADD), -ENOTCONN);
 	/* The session goes on, and can have another one. */
 	echo_check(&r.ring[0], 10);
@@ -413,12 +414,12 @@ START_TEST(channel_replaced)
 
 	up(&e, &r, _i);
 	ck_assert_int_eq(say(&e, &s, LOOKUP), 0);
-	s.again = 1;
+	atomic_store(&s.again, 1);
 	ck_assert_int_eq(fe_set_backend_req_fd(&e.fe), 0);
 	echo_wait(&s.dones, 1);
 	ck_assert_int_eq(atomic_load(&s.result), -ECONNRESET);
 	/* What the callback says goes to the new one. */
-	ck_assert_int_eq(s.again, 0);
+	ck_assert_int_eq(atomic_load(&s.again), 0);
 	expect(&e, LOOKUP, &msg);
 	ck_assert_int_eq(fe_backend_reply(&e.fe, &msg, 1), 0);
 	echo_wait(&s.dones, 2);

@@ -337,10 +337,10 @@ START_TEST(two_queues_ask_once)
 
 	world_up(&w, _i, 2);
 	check(&w, 0, w.pages, w.pages + PAGE, 10);
-	check(&w, 1, w.pages, w.pages + PAGE, 10);
+	check(&w, 1, w.pages + 60 * PAGE, w.pages + 61 * PAGE, 10);
 	submit(&w, 0, w.pages + 5 * PAGE, w.pages + PAGE, 10);
 	wait_miss(&w, &msg);
-	submit(&w, 1, w.pages + 5 * PAGE + 100, w.pages + PAGE, 20);
+	submit(&w, 1, w.pages + 5 * PAGE + 100, w.pages + 61 * PAGE, 20);
 	ck_assert(!echo_readable(w.e.fe.backend_fd, ECHO_QUIET_MS));
 	/* A failure is the first one's only: the other asks for itself. */
 	ck_assert_int_eq(fe_backend_reply(&w.e.fe, &msg, 1), 0);
@@ -382,7 +382,7 @@ START_TEST(invalidation_waits_for_requests)
 
 	world_up(&w, _i, 2);
 	check(&w, 0, w.pages, w.pages + PAGE, 10);
-	check(&w, 1, w.pages, w.pages + PAGE, 10);
+	check(&w, 1, w.pages + 60 * PAGE, w.pages + 61 * PAGE, 10);
 	atomic_store(&w.e.popped, 0);
 	atomic_store(&w.e.hold, true);
 	/* It wants its second page. */
@@ -396,7 +396,7 @@ START_TEST(invalidation_waits_for_requests)
 	send_invalidate(&w, iova + 2 * PAGE, PAGE);
 	ck_assert(!echo_readable(w.e.fe.fd, ECHO_QUIET_MS));
 	/* The others go on meanwhile. */
-	submit(&w, 1, w.pages, w.pages + PAGE, 10);
+	submit(&w, 1, w.pages + 60 * PAGE, w.pages + 61 * PAGE, 10);
 	ck_assert_int_eq(fe_ring_wait(&w.r.ring[1], FE_TIMEOUT_MS), 0);
 	ck_assert(!echo_readable(w.e.fe.fd, 0));
 	echo_release(&w.e, 0);
@@ -413,15 +413,15 @@ START_TEST(invalidation_of_what_was_evicted)
 	uint64_t iova;
 
 	world_up(&w, _i, 2);
-	check(&w, 1, w.pages, w.pages + PAGE, 10);
+	check(&w, 1, w.pages + 60 * PAGE, w.pages + 61 * PAGE, 10);
 	atomic_store(&w.e.popped, 0);
 	atomic_store(&w.e.hold, true);
-	submit(&w, 1, w.pages, w.pages + PAGE, 10);
+	submit(&w, 1, w.pages + 60 * PAGE, w.pages + 61 * PAGE, 10);
 	echo_wait(&w.e.popped, 1);
 	atomic_store(&w.e.hold, false);
 	use_many_pages(&w, 0);
 	use_many_pages(&w, 0);
-	iova = iova_of(&w, w.pages + PAGE);
+	iova = iova_of(&w, w.pages + 61 * PAGE);
 	send_invalidate(&w, iova, PAGE);
 	ck_assert(!echo_readable(w.e.fe.fd, ECHO_QUIET_MS));
 	echo_release(&w.e, 1);
@@ -440,7 +440,7 @@ START_TEST(invalidation_of_a_ring_and_return)
 	world_up(&w, _i, 2);
 	for (i = 0; i < 6; i++) {
 		check(&w, 0, w.pages, w.pages + PAGE, 10);
-		check(&w, 1, w.pages, w.pages + PAGE, 10);
+		check(&w, 1, w.pages + 60 * PAGE, w.pages + 61 * PAGE, 10);
 		/* Requests may be made available while it is away. */
 		submit(&w, 0, w.pages, w.pages + PAGE, 10);
 		complete(&w, 0, 10);
@@ -521,13 +521,13 @@ START_TEST(channel_closes_while_parked)
 	struct world w;
 
 	world_up(&w, _i, 2);
-	check(&w, 1, w.pages, w.pages + PAGE, 10);
+	check(&w, 1, w.pages + 60 * PAGE, w.pages + 61 * PAGE, 10);
 	park(&w, &msg);
 	close(w.e.fe.backend_fd);
 	w.e.fe.backend_fd = -1;
 	ck_assert_int_eq(fe_ring_wait_err(&w.r.ring[0], FE_TIMEOUT_MS), 0);
 	/* The session goes on; who needs nothing does so, too. */
-	submit(&w, 1, w.pages, w.pages + PAGE, 10);
+	submit(&w, 1, w.pages + 60 * PAGE, w.pages + 61 * PAGE, 10);
 	ck_assert_int_eq(fe_ring_wait(&w.r.ring[1], FE_TIMEOUT_MS), 0);
 	/* Who does, breaks. */
 	submit(&w, 1, w.pages + 50 * PAGE, w.pages + PAGE, 10);
@@ -715,23 +715,26 @@ END_TEST
 #define SPARE 32
 #define MOVES 300
 #define PATTERN 0xa5
+#define IN_USE 0x11
 
 struct moving {
 	unsigned int where[MOVING], spare[SPARE];
 	unsigned int flying;
+	unsigned int waited;		/* invalidations which requests were in the way of */
 	unsigned int seed;
 };
 
-/* Keep half of the requests for a later round. */
+/* Requests are completed at the next kick after that. */
 static void lazy_kick(struct vhost_queue *q)
 {
 	struct echo *e = vhost_queue_opaque(q);
-	unsigned int i = vhost_queue_index(q), n = e->nheld[i] / 2 + e->nheld[i] % 2, k;
+	unsigned int i = vhost_queue_index(q), n;
 
-	for (k = 0; k < n; k++)
-		echo_complete(e, e->held[i][k]);
-	memmove(e->held[i], e->held[i] + n, (e->nheld[i] - n) * sizeof(e->held[i][0]));
-	e->nheld[i] -= n;
+	if (!atomic_load(&e->hold)) {
+		for (n = 0; n < e->nheld[i]; n++)
+			echo_complete(e, e->held[i][n]);
+		e->nheld[i] = 0;
+	}
 	while (vhost_queue_pop(q, &e->held[i][e->nheld[i]], 1))
 		e->nheld[i]++;
 	if (e->nheld[i])
@@ -766,15 +769,24 @@ static void move_page(struct world *w, struct moving *m)
 	moving_check_page(w->pages + *s * PAGE);
 	fe_iommu_unmap(&w->iommu, moving_iova(i), PAGE);
 	m->where[i] = *s;
+	memset(w->pages + *s * PAGE, IN_USE, PAGE);
 	moving_map(w, m, i);
-	ck_assert_int_eq(fe_iotlb_invalidate(&w->e.fe, moving_iova(i), PAGE), 0);
+	send_invalidate(w, moving_iova(i), PAGE);
+	/* If nothing is in its way the answer comes before the requests end; otherwise behind. */
+	if (!echo_readable(w->e.fe.fd, 1)) {
+		m->waited++;
+		atomic_store(&w->e.hold, false);
+	}
+	expect_answer(w, 0);
 	memset(w->pages + old * PAGE, PATTERN, PAGE);
 	*s = old;
+	atomic_store(&w->e.hold, false);
 }
 
 static void moving_submit(struct world *w, struct moving *m, unsigned int ring)
 {
-	unsigned int i = (unsigned int)rand_r(&m->seed) % (MOVING - 2);
+	/* Each ring has its half of the pages, but the one which both read. */
+	unsigned int i = (unsigned int)rand_r(&m->seed) % (MOVING / 2 - 2) + ring * MOVING / 2;
 	struct iovec o = { (void *)(uintptr_t)moving_iova(MOVING - 1), 3000 };
 	struct iovec in = { (void *)(uintptr_t)(moving_iova(i) + PAGE - 1000), 3000 };
 
@@ -790,7 +802,8 @@ static void moving_reap(struct world *w, struct moving *m, unsigned int ring, bo
 	uint32_t used;
 	void *cookie;
 
-	while (echo_readable(w->e.fe.backend_fd, 0))
+	/* A moment for the queue to come to its next miss, so that requests get into flight. */
+	while (echo_readable(w->e.fe.backend_fd, 1))
 		ck_assert_int_eq(fe_iommu_serve(&w->e.fe, &w->iommu, FE_TIMEOUT_MS), 1);
 	if (wait)
 		ck_assert_int_eq(fe_iommu_ring_wait(&w->e.fe, &w->iommu, &w->r.ring[ring],
@@ -805,7 +818,8 @@ static void moving_init(struct world *w, struct moving *m)
 
 	*m = (struct moving){ .seed = 4711 };
 	fe_iommu_unmap(&w->iommu, IOVA + RINGS_SIZE, HALF);
-	memset(w->pages, PATTERN, (MOVING + SPARE) * PAGE);
+	memset(w->pages, IN_USE, MOVING * PAGE);
+	memset(w->pages + MOVING * PAGE, PATTERN, SPARE * PAGE);
 	for (i = 0; i < MOVING; i++) {
 		m->where[i] = i;
 		moving_map(w, m, i);
@@ -832,6 +846,7 @@ START_TEST(pages_move_under_load)
 	for (n = 0; n < MOVES; n++) {
 		unsigned int k = (unsigned int)rand_r(&m.seed) % 8;
 
+		atomic_store(&w.e.hold, true);
 		while (k--)
 			moving_submit(&w, &m, k % 2);
 		moving_reap(&w, &m, 0, false);
@@ -845,7 +860,8 @@ START_TEST(pages_move_under_load)
 	ck_assert_uint_eq(m.flying, 0);
 	for (n = 0; n < SPARE; n++)
 		moving_check_page(w.pages + m.spare[n] * PAGE);
-	ck_assert_uint_gt(atomic_load(&w.e.pushed), MOVES);
+	ck_assert_uint_gt(atomic_load(&w.e.pushed), MOVES / 2);
+	ck_assert_uint_gt(m.waited, 5);
 	world_down(&w);
 }
 END_TEST

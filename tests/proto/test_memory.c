@@ -178,6 +178,41 @@ START_TEST(region_removed_while_a_request_uses_it)
 }
 END_TEST
 
+/*
+ * The front-end leaves while its message waits for a request, which only a stop of the queue makes
+ * the device give back.
+ */
+START_TEST(front_end_leaves_while_a_request_uses_memory)
+{
+	const struct vu_header hdr = { VU_REM_MEM_REG, VU_VERSION | VU_NEED_REPLY, 40 };
+	struct vu_mem_reg reg = { 0 };
+	struct fe_region *region;
+	struct echo_rings r;
+	struct echo e;
+	struct iovec o;
+
+	up(&e, &r, _i, ALL);
+	ck_assert_int_eq(fe_mem_add(&r.mem, &(struct fe_region_params){ 1 << 30, 1 << 20 }), 1);
+	region = &r.mem.regions[1];
+	ck_assert_int_eq(fe_add_mem_reg(&e.fe, region), 0);
+	o = (struct iovec){ fe_mem_alloc_in(&r.mem, 1, 8, 8), 8 };
+	atomic_store(&e.hold, true);
+	ck_assert_int_ge(fe_ring_add(&r.ring[0], &o, 1, NULL, 0, &e), 0);
+	fe_ring_submit(&r.ring[0]);
+	echo_wait(&e.popped, 2);
+	reg.region = (struct vu_region){ region->gpa, region->size, region->uva, 0 };
+	ck_assert_int_eq(fe_send_raw(&e.fe, &hdr, &reg, 40, NULL, 0), 0);
+	ck_assert(!echo_readable(e.fe.fd, ECHO_QUIET_MS));
+	ck_assert_uint_eq(atomic_load(&e.stops), 0);
+	fe_close(&e.fe);
+	echo_wait(&e.stops, 1);
+	echo_release(&e, 0);
+	echo_wait(&e.downs, 1);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
 /* proves: mem.remove, mem.remove-fd, REM_MEM_REG */
 START_TEST(removal_with_and_without_fd)
 {
@@ -478,6 +513,7 @@ int main(void)
 	ADD(table_of_no_region_stops_rings_until_there_is_one);
 	ADD(ring_memory_removed_and_added);
 	ADD(region_removed_while_a_request_uses_it);
+	ADD(front_end_leaves_while_a_request_uses_memory);
 	ADD(removal_with_and_without_fd);
 	tcase_add_loop_test(tc, wrong_region, 0, ARRAY_SIZE(wrong_regions));
 	tcase_add_loop_test(tc, wrong_table, 0, 9);
