@@ -122,9 +122,9 @@ struct vhost_dev_ops {
 
 	/*
 	 * Requests may be available: pop and work.  Called after the driver's
-	 * notification, after the ring was started or enabled, after
-	 * vhost_queue_again(), and after a pop which ended with the queue's
-	 * share of the round.  May be called when nothing is available.
+	 * notification, after the ring was started or enabled (with
+	 * VHOST_DEV_KICK_DISABLED: or disabled), after vhost_queue_again(), and after
+	 * a pop which ended with the queue's share of the round.  May be called when nothing is available.
 	 */
 	void (*kick)(struct vhost_queue *q);
 
@@ -431,8 +431,8 @@ void vhost_dev_stats(const struct vhost_dev *dev, struct vhost_dev_stats *stats)
 unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, unsigned int max);
 
 /*
- * Give back the n requests taken last, none of which was pushed; they
- * will be popped again.
+ * Give back the n requests taken last, none of which was pushed.  They will be popped again,
+ * when the device thinks fit: no kick tells it about them, nor about what comes behind them.
  */
 void vhost_queue_unpop(struct vhost_queue *q, unsigned int n);
 

@@ -523,6 +523,33 @@ START_TEST(reset_while_parked)
 }
 END_TEST
 
+/*
+ * QEMU does not tell what becomes void while no ring runs, and starts with the features of
+ * before: after the driver was unbound and bound, its new rings are where the old ones were.
+ *
+ * proves: iotlb.dropped
+ */
+START_TEST(translations_end_with_the_last_ring)
+{
+	uint32_t base;
+	struct world w;
+
+	world_up(&w, _i, 2);
+	check(&w, 0, w.pages, w.pages + PAGE, 10);
+	check(&w, 1, w.pages, w.pages + PAGE, 10);
+	ck_assert_int_eq(fe_stop_ring(&w.e.fe, &w.r.ring[1], &base), 0);
+	w.iommu.misses = 0;
+	check(&w, 0, w.pages, w.pages + PAGE, 10);
+	ck_assert_uint_eq(w.iommu.misses, 0);
+	ck_assert_int_eq(fe_stop_ring(&w.e.fe, &w.r.ring[0], &base), 0);
+	ck_assert_int_eq(fe_start_ring(&w.e.fe, &w.r.ring[0]), 0);
+	check(&w, 0, w.pages, w.pages + PAGE, 10);
+	/* Those of the ring and of two pages. */
+	ck_assert_uint_ge(w.iommu.misses, 3);
+	world_down(&w);
+}
+END_TEST
+
 /* proves: msg.front-end-gone */
 START_TEST(front_end_gone_while_parked)
 {
@@ -904,6 +931,7 @@ int main(void)
 		update_and_acknowledgement_at_once, two_queues_ask_once, eviction,
 		invalidation_waits_for_requests, invalidation_of_what_was_evicted,
 		invalidation_of_a_ring_and_return, base_while_parked, reset_while_parked,
+		translations_end_with_the_last_ring,
 		front_end_gone_while_parked, channel_closes_while_parked,
 		channel_replaced_while_parked, front_end_gone_while_an_invalidation_waits,
 		front_end_gone_while_a_removal_waits, memory_removed_and_added,
