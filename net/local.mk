@@ -13,7 +13,8 @@ net_vhost_user_net_LDADD = net/libnet.la daemons/libdaemons.la
 if HAVE_CHECK
 net_tests = \
 	tests/unit/test_net_hdr \
-	tests/unit/test_virtio_net
+	tests/unit/test_virtio_net \
+	tests/unit/test_virtio_net_modes
 check_PROGRAMS += $(net_tests)
 TESTS += $(net_tests)
 
@@ -25,4 +26,7 @@ tests_unit_test_net_hdr_LDADD = $(net_test_ldadd)
 
 tests_unit_test_virtio_net_SOURCES = tests/unit/test_virtio_net.c $(net_fixture)
 tests_unit_test_virtio_net_LDADD = $(net_test_ldadd)
+
+tests_unit_test_virtio_net_modes_SOURCES = tests/unit/test_virtio_net_modes.c $(net_fixture)
+tests_unit_test_virtio_net_modes_LDADD = $(net_test_ldadd)
 endif
