@@ -72,12 +72,17 @@ tests_proto_test_hostile_SOURCES = \
 
 # The allocator is the sanitizers' own business.
 if !HAVE_SANITIZER
-alloc_tests = tests/unit/test_alloc tests/unit/test_alloc_blk
+alloc_tests = tests/unit/test_alloc tests/unit/test_alloc_blk tests/unit/test_alloc_net
 check_PROGRAMS += $(alloc_tests)
 TESTS += $(alloc_tests)
 
 tests_unit_test_alloc_SOURCES = \
 	tests/unit/count_alloc.c tests/unit/count_alloc.h tests/unit/test_alloc.c
+
+tests_unit_test_alloc_net_SOURCES = \
+	tests/unit/count_alloc.c tests/unit/count_alloc.h tests/unit/test_alloc_net.c \
+	$(net_fixture)
+tests_unit_test_alloc_net_LDADD = $(net_test_ldadd)
 
 tests_unit_test_alloc_blk_SOURCES = \
 	tests/unit/count_alloc.c tests/unit/count_alloc.h tests/unit/test_alloc_blk.c \
