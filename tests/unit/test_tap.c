@@ -356,8 +356,8 @@ START_TEST(bad)
 	refused(&params, -EINVAL, "not a tap");
 	fds[0] = foreign_tap("tap-l", IFF_TAP | IFF_NO_PI);
 	refused(&params, -EINVAL, "IFF_VNET_HDR");
-	fds[0] = foreign_tap("tap-m", IFF_TAP | IFF_VNET_HDR);
-	refused(&params, -EINVAL, "IFF_NO_PI");
+	fds[0] = foreign_tap("tun-b", IFF_TUN | IFF_NO_PI | IFF_VNET_HDR);
+	refused(&params, -EINVAL, "IFF_TAP");
 	fds[0] = foreign_tap("tap-n", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
 	fds[1] = foreign_tap("tap-o", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
 	params.pairs = 2;
