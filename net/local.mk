@@ -10,6 +10,9 @@ bin_PROGRAMS += net/vhost-user-net
 net_vhost_user_net_SOURCES = net/main.c
 net_vhost_user_net_LDADD = net/libnet.la daemons/libdaemons.la
 
+TESTS += tests/daemon/cli-net.sh
+EXTRA_DIST += tests/daemon/cli-net.sh
+
 if HAVE_CHECK
 net_tests = \
 	tests/unit/test_tap \
