@@ -222,6 +222,7 @@ unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, uns
 	q->stats.requests += n;
 	if (n)
 		queue_has_work(q);
+	q->want_kick = false;
 	if (n < max)
 		queue_came_short(q);
 	worker_touch(&q->round);
@@ -235,6 +236,9 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
 		return;
 	q->stats.requests -= n;
 	q->quota += n;
+	/* The device knows that these are there, and what it waits for before it pops them. */
+	if (n)
+		q->want_kick = false;
 	while (n--) {
 		struct slot *s = q->taken[--q->take_seq & q->taken_mask];
 

@@ -140,7 +140,7 @@ struct vhost_queue {
 	unsigned int stale_cnt;		/* requests which an invalidation waits for */
 	bool flushing;			/* QUEUE_FLUSHED is due when stale_cnt is 0 */
 	unsigned int kick_rounds;	/* a change is reported after so many rounds; 0: none */
-	bool want_kick;			/* a pop ended short: the device waits for more */
+	bool want_kick;			/* the last pop ended short: the device waits for more */
 	bool armed;			/* the driver knows that we want kicks */
 	uint8_t *slots;			/* conf.ring.num times slot_size bytes */
 	size_t slot_size;		/* bytes */

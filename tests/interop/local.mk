@@ -13,6 +13,7 @@ interop_tests = \
 	tests/interop/qemu-reconnect.sh \
 	tests/interop/dpdk-net.sh \
 	tests/interop/uml-config.sh \
+	tests/interop/uml-net.sh \
 	tests/interop/uml-error.sh \
 	tests/interop/uml-blk.sh \
 	tests/interop/qemu-rng.sh \

@@ -570,6 +570,8 @@ static void model_start_ring(struct model *m)
 	m->kicked = false;
 	m->judged_once = m->waits = m->armed = m->disarmed = false;
 	m->judged = m->used;
+	/* What was signalled before the stop may have been lost. */
+	m->signals++;
 	model_check(m, !fe_start_ring(&m->s.fe, &m->ring));
 	model_check(m, !fe_set_vring_enable(&m->s.fe, 0, true));
 	model_run(m);

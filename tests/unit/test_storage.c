@@ -266,6 +266,8 @@ START_TEST(no_locks)
 	storage_close(fx.st);
 	ck_assert(!is_locked(p.path));
 	storage_close(st);
+	vhost_worker_free(fx.worker);
+	event_base_free(fx.base);
 	fx_open(&fx, &shared);
 	fx_close(&fx);
 }
