@@ -40,8 +40,10 @@ library_tests = \
 	tests/proto/test_memory \
 	tests/proto/test_messages \
 	tests/proto/test_migrate \
+	tests/proto/test_migrate_iommu \
 	tests/proto/test_order \
 	tests/proto/test_packed \
+	tests/proto/test_packed_hostile \
 	tests/proto/test_pause \
 	tests/proto/test_poll \
 	tests/proto/test_postcopy \
@@ -67,6 +69,8 @@ tests_unit_test_inflight_SOURCES = \
 	tests/unit/inflight_world.c tests/unit/inflight_world.h tests/unit/test_inflight.c
 tests_proto_test_packed_SOURCES = \
 	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_packed.c
+tests_proto_test_packed_hostile_SOURCES = \
+	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_packed_hostile.c
 tests_proto_test_hostile_SOURCES = \
 	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_hostile.c
 
