@@ -397,7 +397,8 @@ static void queue_round_end(struct round_member *m)
 	}
 	if (unlikely(q->kick_rounds))
 		queue_end_kick(q);
-	if (q->stopping && !q->outstanding)
+	if (q->stopping && !q->outstanding) {
+		/* All is in the log by then, and afterwards the queue may be gone. */
 		queue_finish_stop(q);
 	else if (!worker_polls(q->worker))
 		queue_arm(q);

@@ -120,6 +120,9 @@ struct vhost_queue {
 	struct iotlb_range miss;
 	const char *miss_result;	/* NULL: try again; otherwise break */
 
+	/* the control worker's */
+	bool changing;			/* change is on its way */
+	bool resume_due;		/* queue_resume() waits for that */
 	/* the worker's */
 	struct round_member round;
 	struct queue_conf conf;		/* in effect */

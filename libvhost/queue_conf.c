@@ -443,17 +443,25 @@ void queue_finish_stop(struct vhost_queue *q)
 static void queue_reported(struct vhost_work *work)
 {
 	struct queue_change *change = container_of(work, struct queue_change, work);
+static void queue_send_resume(struct vhost_queue *q);
+
+/* On the control worker. */
 
 	change->done(change);
 }
+	struct vhost_queue *q = change->queue;
 
+	q->changing = false;
+	if (q->resume_due && change->next.live)
+		queue_send_resume(q);
+	q->resume_due = false;
 static void queue_report(struct vhost_queue *q, int result)
 {
 	q->change.result = result;
 	q->change.log_missed = q->log_missed;
 	q->log_missed = false;
 	if (q->worker == q->control) {
-		q->change.done(&q->change);
+		queue_reported(&q->change.work);
 		return;
 	}
 	q->change.work.fn = queue_reported;
@@ -509,6 +517,7 @@ void queue_change(struct vhost_queue *q, void (*done)(struct queue_change *chang
 	if (q->worker == q->control) {
 		queue_apply(&q->change.work);
 		return;
+	q->changing = true;
 	}
 	q->change.work.fn = queue_apply;
 	vhost_worker_post(q->worker, &q->change.work);
@@ -550,9 +559,8 @@ static void queue_resumed(struct vhost_work *work)
 		worker_again(&q->round);
 }
 
-void queue_resume(struct vhost_queue *q, const char *why)
+static void queue_send_resume(struct vhost_queue *q)
 {
-	q->miss_result = why;
 	q->resume_work.fn = queue_resumed;
 	if (q->worker == q->control)
 		queue_resumed(&q->resume_work);
@@ -563,6 +571,20 @@ void queue_resume(struct vhost_queue *q, const char *why)
 void queue_init(struct vhost_queue *q, const struct queue_params *params)
 {
 	*q = (struct vhost_queue){
+/*
+ * Behind a change which stops the queue nothing may be on its way to it: when that one has come
+ * back the queue may be gone.  So this waits for a change which was sent before, and a queue which
+ * has stopped waits for nothing.
+ */
+void queue_resume(struct vhost_queue *q, const char *why)
+{
+	q->miss_result = why;
+	if (q->changing)
+		q->resume_due = true;
+	else if (q->change.next.live)
+		queue_send_resume(q);
+}
+
 		.params = *params,
 		.round.ops = &queue_round_ops,
 		.change.queue = q,
