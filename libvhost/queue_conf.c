@@ -68,6 +68,7 @@ static int queue_watch_kick(struct vhost_queue *q, int fd)
 	queue_unwatch_kick(q);
 	if (fd < 0 || q->broken)
 		return 0;
+	q->conf.kick_fd = -1;
 	q->kick_fifo = !fstat(fd, &st) && S_ISFIFO(st.st_mode);
 	q->kick_ev = event_new(vhost_worker_base(q->worker), fd, EV_READ | EV_PERSIST | EV_ET,
 			       queue_kick_event, q);
@@ -75,6 +76,7 @@ static int queue_watch_kick(struct vhost_queue *q, int fd)
 		queue_unwatch_kick(q);
 		return -EINVAL;
 	}
+	q->conf.kick_fd = fd;
 	return 0;
 }
 
@@ -328,7 +330,7 @@ static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
 		return ret;
 	}
 	/* What the driver was told before the ring was stopped may have been lost on another fd. */
-	queue_notify(q->conf.call_fd);
+	queue_notify(q->conf.call_fd, q->conf.pipes);
 	/* What the driver made available before does not come with a kick. */
 	worker_again(&q->round);
 	return 0;
@@ -366,12 +368,13 @@ static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
 	/* First, since it cannot fail: afterwards nobody uses what was replaced. */
 	queue_log_take(q, &next->dirty);
 	ret = queue_move(q, next);
-	if (!ret)
-		ret = queue_watch_poll(q, next->poll);
 	if (!ret && next->kick_fd != q->conf.kick_fd) {
 		ret = queue_watch_kick(q, next->kick_fd);
 		was_served = false;
 	}
+	/* At last: whoever is told to poll must be able to. */
+	if (!ret)
+		ret = queue_watch_poll(q, next->poll);
 	if (ret)
 		return ret;
 	q->conf = *next;
@@ -440,21 +443,21 @@ void queue_finish_stop(struct vhost_queue *q)
  * The way of a change
  */
 
-static void queue_reported(struct vhost_work *work)
-{
-	struct queue_change *change = container_of(work, struct queue_change, work);
 static void queue_send_resume(struct vhost_queue *q);
 
 /* On the control worker. */
-
-	change->done(change);
-}
+static void queue_reported(struct vhost_work *work)
+{
+	struct queue_change *change = container_of(work, struct queue_change, work);
 	struct vhost_queue *q = change->queue;
 
 	q->changing = false;
 	if (q->resume_due && change->next.live)
 		queue_send_resume(q);
 	q->resume_due = false;
+	change->done(change);
+}
+
 static void queue_report(struct vhost_queue *q, int result)
 {
 	q->change.result = result;
@@ -514,10 +517,10 @@ static void queue_apply(struct vhost_work *work)
 void queue_change(struct vhost_queue *q, void (*done)(struct queue_change *change))
 {
 	q->change.done = done;
+	q->changing = true;
 	if (q->worker == q->control) {
 		queue_apply(&q->change.work);
 		return;
-	q->changing = true;
 	}
 	q->change.work.fn = queue_apply;
 	vhost_worker_post(q->worker, &q->change.work);
@@ -568,9 +571,6 @@ static void queue_send_resume(struct vhost_queue *q)
 		vhost_worker_post(q->worker, &q->resume_work);
 }
 
-void queue_init(struct vhost_queue *q, const struct queue_params *params)
-{
-	*q = (struct vhost_queue){
 /*
  * Behind a change which stops the queue nothing may be on its way to it: when that one has come
  * back the queue may be gone.  So this waits for a change which was sent before, and a queue which
@@ -585,6 +585,9 @@ void queue_resume(struct vhost_queue *q, const char *why)
 		queue_send_resume(q);
 }
 
+void queue_init(struct vhost_queue *q, const struct queue_params *params)
+{
+	*q = (struct vhost_queue){
 		.params = *params,
 		.round.ops = &queue_round_ops,
 		.change.queue = q,
