@@ -30,6 +30,8 @@ library_tests = \
 	tests/proto/test_channel \
 	tests/proto/test_disconnect \
 	tests/proto/test_endpoint \
+	tests/proto/test_ends \
+	tests/proto/test_fds \
 	tests/proto/test_features \
 	tests/proto/test_hostile \
 	tests/proto/test_hugetlb \
@@ -61,6 +63,7 @@ library_tests = \
 check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)
 
+tests_proto_test_fds_LDADD = $(stepped_LDADD)
 tests_unit_test_ring_model_LDADD = $(stepped_LDADD)
 tests_unit_test_ring_stress_LDADD = $(stepped_LDADD)
 tests_proto_test_disconnect_SOURCES = tests/proto/test_disconnect.c \
