@@ -43,10 +43,10 @@
  *
  * Each device has one control worker, given to vhost_dev_listen(),
  * vhost_dev_attach() or vhost_dev_connect(), and a worker per queue, given to
- * vhost_dev_bind() or else the control worker too.  Functions marked "control worker" and "queue's
- * worker" may be called on that worker only: from its callbacks, or from any
- * thread while the worker does not run.  Functions marked "any thread" have no
- * such limit.
+ * vhost_dev_bind() or else the control worker too.  Functions marked "control
+ * worker" and "queue's worker" may be called on that worker only: from its
+ * callbacks, or from any thread while the worker does not run.  Functions
+ * marked "any thread" have no such limit.
  *
  *
  * Errors
@@ -615,7 +615,8 @@ int vhost_listen_unix(const char *path, mode_t mode);
  * that calls this function with the fault's address.  True: the address was shared
  * memory; the memory is replaced by zeroes, its device will disconnect, and the
  * handler should return.  The same happens when the front-end leaves while pages of a
- * postcopy migration are missing; postcopy is offered only when there is a handler.  False: the fault is something else.  Async-signal-safe.
+ * postcopy migration are missing; postcopy is offered only where SIGBUS has a handler.
+ * False: the fault is something else.  Async-signal-safe.
  */
 bool vhost_mem_fault(const void *addr);
 

@@ -30,6 +30,8 @@ library_tests = \
 	tests/proto/test_channel \
 	tests/proto/test_disconnect \
 	tests/proto/test_endpoint \
+	tests/proto/test_ends \
+	tests/proto/test_fds \
 	tests/proto/test_features \
 	tests/proto/test_hostile \
 	tests/proto/test_hugetlb \
@@ -40,8 +42,10 @@ library_tests = \
 	tests/proto/test_memory \
 	tests/proto/test_messages \
 	tests/proto/test_migrate \
+	tests/proto/test_migrate_iommu \
 	tests/proto/test_order \
 	tests/proto/test_packed \
+	tests/proto/test_packed_hostile \
 	tests/proto/test_pause \
 	tests/proto/test_poll \
 	tests/proto/test_postcopy \
@@ -59,6 +63,7 @@ library_tests = \
 check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)
 
+tests_proto_test_fds_LDADD = $(stepped_LDADD)
 tests_unit_test_ring_model_LDADD = $(stepped_LDADD)
 tests_unit_test_ring_stress_LDADD = $(stepped_LDADD)
 tests_proto_test_disconnect_SOURCES = tests/proto/test_disconnect.c \
@@ -67,6 +72,8 @@ tests_unit_test_inflight_SOURCES = \
 	tests/unit/inflight_world.c tests/unit/inflight_world.h tests/unit/test_inflight.c
 tests_proto_test_packed_SOURCES = \
 	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_packed.c
+tests_proto_test_packed_hostile_SOURCES = \
+	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_packed_hostile.c
 tests_proto_test_hostile_SOURCES = \
 	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_hostile.c
 

@@ -46,7 +46,7 @@ static void get(struct fe_ring *ring, unsigned int n)
 	}
 }
 
-/* proves: queue.one-signal, split.avail-event, VIRTIO_F_EVENT_IDX */
+/* proves: queue.one-signal, split.avail-event, packed.kick, VIRTIO_F_EVENT_IDX */
 START_TEST(one_kick_and_one_signal_for_a_batch)
 {
 	struct vhost_queue_stats before, after;
@@ -79,7 +79,10 @@ START_TEST(one_kick_and_one_signal_for_a_batch)
 }
 END_TEST
 
-/* proves: queue.suppressed, split.interrupt, split.used-event, VIRTIO_F_EVENT_IDX */
+/*
+ * proves: queue.suppressed, split.interrupt, split.used-event, packed.interrupt,
+ * VIRTIO_F_EVENT_IDX
+ */
 START_TEST(no_signal_for_a_driver_which_polls)
 {
 	struct vhost_queue_stats before, after;
