@@ -68,6 +68,8 @@ check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)
 
 tests_proto_test_fds_LDADD = $(stepped_LDADD)
+tests_unit_test_ring_model_SOURCES = \
+	tests/unit/ring_model.c tests/unit/ring_model.h tests/unit/test_ring_model.c
 tests_unit_test_ring_model_LDADD = $(stepped_LDADD)
 tests_unit_test_ring_stress_LDADD = $(stepped_LDADD)
 tests_proto_test_disconnect_SOURCES = tests/proto/test_disconnect.c \
