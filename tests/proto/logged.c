@@ -217,6 +217,13 @@ void wait_broken(struct fe_ring *ring)
 	ck_assert_int_eq(read(ring->err_fd, &count, sizeof(count)), sizeof(count));
 }
 
+void write_raw(struct echo *e, struct echo_rings *r)
+{
+	submit_raw(r, BUF, 10);
+	act(e, 0, ACT_WRITE);
+	get(&r->ring[0]);
+}
+
 void settle(struct echo *e, unsigned int i)
 {
 	ck_assert_int_eq(fe_set_vring_enable(&e->fe, i, true), 0);

@@ -59,6 +59,10 @@ void submit(struct echo_rings *r, unsigned int i, struct iovec *in, unsigned int
 void submit_raw(struct echo_rings *r, uint64_t gpa, uint32_t len);
 
 void get(struct fe_ring *ring);
+
+/* A whole request on ring 0: the device writes ten bytes at BUF. */
+void write_raw(struct echo *e, struct echo_rings *r);
+
 void wait_broken(struct fe_ring *ring);
 
 /* All which the queue has done so far is in the log when this returns. */

@@ -135,19 +135,25 @@ static void give_back_tweak(struct vhost_dev_ops *ops, struct vhost_dev_params *
 	params->flags = VHOST_DEV_IOMMU;
 }
 
+/* A request waits for ever. */
+static void world_up_held(struct world *w, int run)
+{
+	memset(w, 0, sizeof(*w));
+	echo_start_tweaked(&w->e, echo_run_workers(run), give_back_tweak);
+	world_start(w, run, 1, ALL);
+	check(w, 0, w->pages, w->pages + PAGE, 10);
+	atomic_store(&w->e.popped, 0);
+	atomic_store(&w->e.hold, true);
+	submit(w, 0, w->pages, w->pages + PAGE, 10);
+	echo_wait(&w->e.popped, 1);
+}
+
 /* proves: msg.front-end-gone */
 START_TEST(front_end_gone_while_an_invalidation_waits)
 {
 	struct world w;
 
-	memset(&w, 0, sizeof(w));
-	echo_start_tweaked(&w.e, echo_run_workers(_i), give_back_tweak);
-	world_start(&w, _i, 1, ALL);
-	check(&w, 0, w.pages, w.pages + PAGE, 10);
-	atomic_store(&w.e.popped, 0);
-	atomic_store(&w.e.hold, true);
-	submit(&w, 0, w.pages, w.pages + PAGE, 10);
-	echo_wait(&w.e.popped, 1);
+	world_up_held(&w, _i);
 	send_invalidate(&w, iova_of(&w, w.pages), PAGE);
 	ck_assert(!echo_readable(w.e.fe.fd, ECHO_QUIET_MS));
 	world_down(&w);
@@ -163,14 +169,7 @@ START_TEST(front_end_gone_while_a_removal_waits)
 	const struct fe_region *region;
 	struct world w;
 
-	memset(&w, 0, sizeof(w));
-	echo_start_tweaked(&w.e, echo_run_workers(_i), give_back_tweak);
-	world_start(&w, _i, 1, ALL);
-	check(&w, 0, w.pages, w.pages + PAGE, 10);
-	atomic_store(&w.e.popped, 0);
-	atomic_store(&w.e.hold, true);
-	submit(&w, 0, w.pages, w.pages + PAGE, 10);
-	echo_wait(&w.e.popped, 1);
+	world_up_held(&w, _i);
 	region = &w.r.mem.regions[1];
 	reg.region = (struct vu_region){ region->gpa, region->size, region->uva, 0 };
 	ck_assert_int_eq(fe_send_raw(&w.e.fe, &hdr, &reg, sizeof(reg), NULL, 0), 0);

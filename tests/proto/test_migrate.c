@@ -149,9 +149,7 @@ START_TEST(the_ring_is_logged_where_it_is_said)
 	ck_assert_int_eq(fe_log_init(&log, 2 * END, 0), 0);
 	ck_assert_int_eq(fe_log_start(&e.fe, &log, r.list, 0), 0);
 	/* Not asked for yet. */
-	submit_raw(&r, BUF, 10);
-	act(&e, 0, ACT_WRITE);
-	get(&r.ring[0]);
+	write_raw(&e, &r);
 	settle(&e, 0);
 	ck_assert_uint_eq(fe_log_count(&log), 1);
 	fe_ring_get_addr(&r.ring[0], &addr);
@@ -159,18 +157,14 @@ START_TEST(the_ring_is_logged_where_it_is_said)
 	addr.log = END + 10 * PAGE;	/* not even memory */
 	ck_assert_int_eq(fe_set_vring_addr(&e.fe, &addr), 0);
 	fe_log_clear(&log);
-	submit_raw(&r, BUF, 10);
-	act(&e, 0, ACT_WRITE);
-	get(&r.ring[0]);
+	write_raw(&e, &r);
 	settle(&e, 0);
 	ck_assert(fe_log_is_dirty(&log, END + 10 * PAGE));
 	/* And no longer. */
 	addr.flags = 0;
 	ck_assert_int_eq(fe_set_vring_addr(&e.fe, &addr), 0);
 	fe_log_clear(&log);
-	submit_raw(&r, BUF, 10);
-	act(&e, 0, ACT_WRITE);
-	get(&r.ring[0]);
+	write_raw(&e, &r);
 	settle(&e, 0);
 	ck_assert_uint_eq(fe_log_count(&log), 1);
 	down(&e, &r, &log);
@@ -217,18 +211,14 @@ START_TEST(the_feature_before_the_log)
 
 	up(&e, &r, _i);
 	set_log_all(&e, true);
-	submit_raw(&r, BUF, 10);
-	act(&e, 0, ACT_WRITE);
-	get(&r.ring[0]);
+	write_raw(&e, &r);
 	/* Nobody knows any more which page it was: all of them. */
 	ck_assert_int_eq(fe_log_init(&log, END, 0), 0);
 	ck_assert_int_eq(fe_log_set(&e.fe, &log), 0);
 	ck_assert_uint_eq(fe_log_count(&log), END / PAGE);
 	/* From now on it is known. */
 	fe_log_clear(&log);
-	submit_raw(&r, BUF, 10);
-	act(&e, 0, ACT_WRITE);
-	get(&r.ring[0]);
+	write_raw(&e, &r);
 	settle(&e, 0);
 	ck_assert(fe_log_is_dirty(&log, BUF));
 	ck_assert_uint_eq(fe_log_count(&log), 1);
@@ -246,9 +236,7 @@ START_TEST(the_feature_before_a_short_log)
 
 	up(&e, &r, _i);
 	set_log_all(&e, true);
-	submit_raw(&r, BUF, 10);
-	act(&e, 0, ACT_WRITE);
-	get(&r.ring[0]);
+	write_raw(&e, &r);
 	ck_assert_int_eq(fe_log_init(&log, REGION, 0), 0);
 	ck_assert_int_eq(ftruncate(log.fd, 4096), 0);
 	ck_assert_int_eq(fe_log_set(&e.fe, &log), 0);
@@ -291,9 +279,7 @@ START_TEST(rings_start_again_with_another_log)
 		ck_assert_int_eq(fe_start_ring(&e.fe, &r.ring[i]), 0);
 		ck_assert_int_eq(fe_set_vring_enable(&e.fe, i, true), 0);
 	}
-	submit_raw(&r, BUF, 10);
-	act(&e, 0, ACT_WRITE);
-	get(&r.ring[0]);
+	write_raw(&e, &r);
 	settle(&e, 0);
 	/* A front-end which means to go on with it loses nothing either. */
 	ck_assert(fe_log_is_dirty(&first, BUF));
@@ -315,9 +301,7 @@ START_TEST(the_log_before_the_feature)
 	up(&e, &r, _i);
 	ck_assert_int_eq(fe_log_init(&log, END, 0), 0);
 	ck_assert_int_eq(fe_log_set(&e.fe, &log), 0);
-	submit_raw(&r, BUF, 10);
-	act(&e, 0, ACT_WRITE);
-	get(&r.ring[0]);
+	write_raw(&e, &r);
 	settle(&e, 0);
 	ck_assert_uint_eq(fe_log_count(&log), 0);
 	/* One which was taken before, and is done afterwards. */
@@ -350,9 +334,7 @@ START_TEST(dropped_by_a_reset)
 	fe_ring_reset(&r.ring[0], 0);
 	ck_assert_int_eq(fe_start(&e.fe, &r.mem, r.list, 1), 0);
 	set_log_all(&e, true);
-	submit_raw(&r, BUF, 10);
-	act(&e, 0, ACT_WRITE);
-	get(&r.ring[0]);
+	write_raw(&e, &r);
 	settle(&e, 0);
 	ck_assert_uint_eq(fe_log_count(&log), 0);
 	down(&e, &r, &log);

@@ -60,9 +60,7 @@ START_TEST(a_page_beyond_the_log_breaks_the_queue)
 		fe_ring_reset(&r.ring[0], 0);
 		ck_assert_int_eq(fe_start_ring(&e.fe, &r.ring[0]), 0);
 		ck_assert_int_eq(fe_set_vring_enable(&e.fe, 0, true), 0);
-		submit_raw(&r, BUF, 10);
-		act(&e, 0, ACT_WRITE);
-		get(&r.ring[0]);
+		write_raw(&e, &r);
 		fe_log_free(&log);
 	}
 	down(&e, &r, NULL);
@@ -147,9 +145,7 @@ START_TEST(wrong_place_of_a_log)
 	/* What cannot be mapped. */
 	ck_assert_int_eq(ask_log_base(&e.fe, &(struct place){ 8, 0 }, r.ring[0].err_fd), -EIO);
 	/* The log from before is as good as ever. */
-	submit_raw(&r, BUF, 10);
-	act(&e, 0, ACT_WRITE);
-	get(&r.ring[0]);
+	write_raw(&e, &r);
 	settle(&e, 0);
 	ck_assert(fe_log_is_dirty(&log, BUF));
 	/* A front-end which does not care for the answer would migrate without it. */
@@ -172,9 +168,7 @@ START_TEST(odd_places_of_a_log)
 	for (i = 0; i < ARRAY_SIZE(offsets); i++) {
 		ck_assert_int_eq(fe_log_init(&log, END, offsets[i]), 0);
 		ck_assert_int_eq(fe_log_start(&e.fe, &log, r.list, r.n), 0);
-		submit_raw(&r, BUF, 10);
-		act(&e, 0, ACT_WRITE);
-		get(&r.ring[0]);
+		write_raw(&e, &r);
 		settle(&e, 0);
 		ck_assert(fe_log_is_dirty(&log, BUF));
 		fe_log_free(&log);
