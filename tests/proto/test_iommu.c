@@ -287,7 +287,7 @@ START_TEST(translations_end_with_the_last_ring)
 	struct world w;
 
 	/* Each queue has pages of its own, since nothing orders their workers. */
-	world_up(&w, _i, 4);
+	world_up(&w, _i, 2);
 	check(&w, 0, w.pages, w.pages + PAGE, 10);
 	check(&w, 1, w.pages + 2 * PAGE, w.pages + 3 * PAGE, 10);
 	ck_assert_int_eq(fe_stop_ring(&w.e.fe, &w.r.ring[1], &base), 0);
