@@ -110,6 +110,9 @@ void echo_stats(struct echo *e, unsigned int i, struct vhost_queue_stats *stats)
 /* Wait until *counter is at least n. */
 void echo_wait(atomic_uint *counter, unsigned int n);
 
+/* Handle SIGBUS as a program must in which truncated memory costs only the connection. */
+void echo_catch_sigbus(void);
+
 bool echo_readable(int fd, int timeout_ms);
 
 /* The number of open fds of this process. */

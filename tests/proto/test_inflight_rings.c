@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <linux/virtio_config.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -446,24 +445,16 @@ START_TEST(spoilt_memory_breaks_its_queue_only)
 }
 END_TEST
 
-static void on_sigbus(int sig, siginfo_t *info, void *context)
-{
-	(void)context;
-	if (!vhost_mem_fault(info->si_addr))
-		signal(sig, SIG_DFL);
-}
-
 /* proves: mem.truncated */
 START_TEST(truncated_memory_costs_the_connection)
 {
-	const struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
 	const struct vu_inflight v = { .mmap_size = FILE_SIZE, .num_queues = 1,
 				       .queue_size = SIZE };
 	int fd = new_file(FILE_SIZE);
 	struct tracked t;
 	struct iovec in;
 
-	sigaction(SIGBUS, &sa, NULL);
+	echo_catch_sigbus();
 	tracked_up(&t, _i, 1, 0, 0);
 	ck_assert_int_eq(fe_stop(&t.e.fe, t.r.list, 1), 0);
 	ck_assert_int_eq(fe_set_inflight_fd(&t.e.fe, &v, fd), 0);

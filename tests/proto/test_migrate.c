@@ -4,7 +4,6 @@
  *
  * Nearly all tests run with 0, 1 and 2 workers, with split and with packed rings.
  */
-#include <signal.h>
 #include <unistd.h>
 
 #include "tests/proto/logged.h"
@@ -379,22 +378,14 @@ START_TEST(disconnected_while_logging)
 }
 END_TEST
 
-static void on_sigbus(int sig, siginfo_t *info, void *context)
-{
-	(void)context;
-	if (!vhost_mem_fault(info->si_addr))
-		signal(sig, SIG_DFL);
-}
-
 /* proves: mem.truncated */
 START_TEST(a_truncated_log_costs_the_connection)
 {
-	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
 	struct echo_rings r;
 	struct fe_log log;
 	struct echo e;
 
-	sigaction(SIGBUS, &sa, NULL);
+	echo_catch_sigbus();
 	up(&e, &r, _i);
 	log_up(&e, &r, &log);
 	submit_raw(&r, BUF, 10);
