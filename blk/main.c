@@ -17,6 +17,7 @@ struct blk {
 	enum storage_engine engine;
 	enum storage_cache cache;
 	uint64_t size;			/* bytes; 0: not given */
+	unsigned int locking;		/* place in lockings */
 	unsigned int block_size;	/* place in block_sizes */
 	const char *serial;		/* NULL: not given */
 
@@ -27,6 +28,7 @@ struct blk {
 /* In the order of enum storage_engine and enum storage_cache. */
 static const char *const engines[] = { "auto", "uring", "aio", "threads", "null", NULL };
 static const char *const caches[] = { "writeback", "none", "writethrough", NULL };
+static const char *const lockings[] = { "on", "off", NULL };
 static const char *const block_sizes[] = { "512", "4096", NULL };
 static const unsigned int block_size_of[] = { 512, 4096 };
 
@@ -39,6 +41,8 @@ static const struct option_def options[] = {
 	  .help = "the image: a file or block device" },
 	{ "read-only", OPTION_FLAG, FIELD(read_only),
 	  .help = "the guest cannot change the image" },
+	{ "locking", OPTION_CHOICE, FIELD(locking), .choices = lockings,
+	  .help = "keep other processes off the image (default on)" },
 	{ "engine", OPTION_CHOICE, FIELD(engine), .choices = engines,
 	  .help = "how to reach the image (default auto); null: no image, for benchmarks" },
 	{ "cache", OPTION_CHOICE, FIELD(cache), .choices = caches,
@@ -89,6 +93,7 @@ static int blk_open(struct daemon_run *run)
 		.engine = blk->engine,
 		.cache = blk->cache,
 		.read_only = blk->read_only,
+		.shared = blk->locking != 0,
 		.size = blk->size,
 		.block_size = block_size_of[blk->block_size],
 	};
@@ -180,6 +185,7 @@ int main(int argc, char **argv)
 		.features = features,
 		.options = options,
 		.own_size = sizeof(struct blk),
+		.queues = &daemon_request_queues,
 		.check = blk_check,
 		.open = blk_open,
 		.create = blk_create,

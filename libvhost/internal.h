@@ -58,6 +58,7 @@ struct ring_setup {
 	bool started;			/* SET_VRING_KICK came, GET_VRING_BASE did not */
 	bool enabled;			/* SET_VRING_ENABLE */
 	bool live;			/* the queue was told that it may touch the ring */
+	bool broken;			/* and what it found there made no sense */
 	bool kick;			/* VRING_KICK, for the change under way */
 	bool note_call, note_err;	/* to be told on the back-end channel */
 	struct ring_place place;	/* with an IOMMU */
@@ -402,8 +403,9 @@ bool ring_setup_addr_fits(const struct vhost_dev *dev, const struct vu_vring_add
 bool ring_setup_fits(const struct vhost_dev *dev, const struct ring_setup *rs);
 /* Whether the in-flight memory, if there is any for this ring, is such that it can start. */
 bool ring_setup_inflight_fits(const struct vhost_dev *dev, const struct ring_setup *rs);
-/* Whether any ring is started. */
+/* Whether any ring is started, or broken. */
 bool ring_setup_any_started(const struct vhost_dev *dev);
+bool ring_setup_any_broken(const struct vhost_dev *dev);
 /*
  * Hand the rings [first, first + count) as they are now to their queues, and call then when all
  * of them have taken it; its result is the worst one.  One such change at a time.

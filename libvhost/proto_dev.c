@@ -226,5 +226,7 @@ int proto_set_status(struct vhost_dev *dev, struct msg *msg)
 int proto_get_status(struct vhost_dev *dev, struct msg *msg)
 {
 	msg->payload.u64 = dev->status;
+	if (dev->status && ring_setup_any_broken(dev))
+		msg->payload.u64 |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	return PROTO_REPLY;
 }

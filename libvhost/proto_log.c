@@ -72,12 +72,13 @@ int proto_set_log_base(struct vhost_dev *dev, struct msg *msg)
 		return msg->nfds ? -EINVAL : 0;
 	if (msg->header.size == sizeof(msg->payload.log) && msg->nfds == 1)
 		ret = dirty_log_new(&dev->mem, &msg->payload.log, msg->fds[0], &log);
-	if (ret) {
-		dev_log(dev, VHOST_LOG_WARN, "SET_LOG_BASE refused: %s", strerrordesc_np(-ret));
-		dev->stats.refused++;
-		msg->payload.u64 = 1;
-		return PROTO_REPLY;
-	}
+	/*
+	 * QEMU does not look at what the reply says, and a migration without this log would lose
+	 * what we write: unless the front-end has asked for an acknowledgement, it costs the
+	 * connection.
+	 */
+	if (ret)
+		return ret;
 	dev->log.retired = dev->log.log;
 	dev->log.log = log;
 	dev->log.stale = false;

@@ -68,7 +68,7 @@ const struct proto_row proto_table[VU_REQUEST_END] = {
 	/* Has a reply of its own in postcopy only, and is then refused by closing. */
 	ROW(SET_MEM_TABLE, proto_set_mem_table, SIZES(SIZE_MEMORY_MIN, sizeof(struct vu_memory)),
 	    FDS(0, VU_FDS_MAX), FLAGS(F_SIZED_REPLY)),
-	/* Has a reply of its own with LOG_SHMFD only, where it is the acknowledgement. */
+	/* Has a reply of its own with LOG_SHMFD only, which nobody looks at: see proto_log.c. */
 	ROW(SET_LOG_BASE, proto_set_log_base, SIZES(8, sizeof(struct vu_log)), FDS(0, 1)),
 	ROW(SET_LOG_FD, proto_set_log_fd, SIZES(0, 8), FDS(1, 1)),
 	ROW(SET_VRING_NUM, proto_set_vring_num, SIZE(SIZE_STATE), FLAGS(F_INDEX | F_STOPPED)),

@@ -55,6 +55,7 @@ void queue_break(struct vhost_queue *q, const char *why)
 	queue_log(q, VHOST_LOG_WARN, "broken: %s", why);
 	/* Its kicks have nothing to say any more. */
 	queue_unwatch_kick(q);
+	queue_tell(q, QUEUE_BROKE);
 	queue_signal(q, q->conf.err_fd, QUEUE_ERR);
 }
 
@@ -225,6 +226,7 @@ unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, uns
 	q->stats.requests += n;
 	if (n)
 		queue_has_work(q);
+	q->want_kick = false;
 	if (n < max)
 		queue_came_short(q);
 	worker_touch(&q->round);
@@ -238,6 +240,9 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
 		return;
 	q->stats.requests -= n;
 	q->quota += n;
+	/* The device knows that these are there, and what it waits for before it pops them. */
+	if (n)
+		q->want_kick = false;
 	while (n--) {
 		struct slot *s = q->taken[--q->take_seq & q->taken_mask];
 

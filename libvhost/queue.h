@@ -93,6 +93,7 @@ enum {
 	QUEUE_ERR = 1u << 1,		/* likewise, the front-end */
 	QUEUE_MISS = 1u << 2,		/* see queue->miss; queue_resume() has to follow */
 	QUEUE_FLUSHED = 1u << 3,	/* no request uses what was invalidated */
+	QUEUE_BROKE = 1u << 4,		/* until it is started again */
 };
 
 /* What a queue is, for good. */
@@ -144,7 +145,7 @@ struct vhost_queue {
 	bool flushing;			/* QUEUE_FLUSHED is due when stale_cnt is 0 */
 	bool careful;			/* what is pushed is logged, awaited, or has to wait */
 	unsigned int kick_rounds;	/* a change is reported after so many rounds; 0: none */
-	bool want_kick;			/* a pop ended short: the device waits for more */
+	bool want_kick;			/* the last pop ended short: the device waits for more */
 	bool armed;			/* the driver knows that we want kicks */
 	uint8_t *slots;			/* conf.ring.num times slot_size bytes */
 	size_t slot_size;		/* bytes */

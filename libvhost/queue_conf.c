@@ -363,7 +363,7 @@ static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
 {
 	bool new_call = next->call_fd != q->conf.call_fd;
 	bool new_err = next->err_fd != q->conf.err_fd;
-	bool was_served = queue_served(q);
+	bool was_served = queue_served(q), was_enabled = q->conf.enabled;
 	int ret;
 
 	/* First, since it cannot fail: afterwards nobody uses what was replaced. */
@@ -389,7 +389,7 @@ static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
 		queue_signal(q, q->conf.call_fd, QUEUE_CALL);
 	if (new_err && q->broken)
 		queue_signal(q, q->conf.err_fd, QUEUE_ERR);
-	if (queue_served(q) && !was_served)
+	if (queue_served(q) && (!was_served || was_enabled != q->conf.enabled))
 		worker_again(&q->round);
 	return 0;
 }

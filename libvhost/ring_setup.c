@@ -64,6 +64,17 @@ bool ring_setup_any_started(const struct vhost_dev *dev)
 	return false;
 }
 
+bool ring_setup_any_broken(const struct vhost_dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->nqueues; i++) {
+		if (dev->rings[i].broken)
+			return true;
+	}
+	return false;
+}
+
 static bool dev_packed(const struct vhost_dev *dev)
 {
 	return dev->features & BIT(VIRTIO_F_RING_PACKED);
@@ -246,6 +257,7 @@ static void ring_setup_changed(struct queue_change *change)
 	}
 	/* A queue which could not start is not live; one which could not change is as before. */
 	rs->live = change->next.live && (rs->live || !change->result);
+	rs->broken &= rs->live;
 	ring_setup_close_retired(rs);
 	iotlb_ring_changed(dev, rs);
 	ring_setup_change_step(dev);
@@ -261,6 +273,12 @@ void ring_setup_news(struct vhost_queue *q, unsigned int news)
 		iotlb_queue_missing(dev, q->params.index);
 	if (news & QUEUE_FLUSHED)
 		iotlb_flushed(dev);
+	if (news & QUEUE_BROKE) {
+		dev->rings[q->params.index].broken = true;
+		/* DEVICE_NEEDS_RESET comes with a configuration change (VIRTIO 2.1.2). */
+		if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
+			backend_config_changed(dev);
+	}
 }
 
 void ring_setup_apply(struct vhost_dev *dev, unsigned int first, unsigned int count,

@@ -77,8 +77,8 @@ static int file_open_path(struct file *f, struct storage_info *info,
 	unsigned int waits = 0;
 	struct stat sb;
 
-	/* Without O_CREAT, and with a block device, O_EXCL means: not if mounted. */
-	if (!params->read_only && !stat(params->path, &sb) && S_ISBLK(sb.st_mode))
+	/* Without O_CREAT, and with a block device, O_EXCL means: not if mounted or in use. */
+	if (!params->read_only && !params->shared && !stat(params->path, &sb) && S_ISBLK(sb.st_mode))
 		flags |= O_EXCL;
 	do {
 		f->fd = open(params->path, flags);
@@ -241,7 +241,7 @@ static int file_open_checked(struct file *f, struct storage_info *info,
 		err = file_check_type(f, params->read_only, why);
 	if (!err)
 		err = file_set_direct(f, why);
-	if (!err)
+	if (!err && !params->shared)
 		err = file_lock(f, params->read_only, why);
 	if (!err && f->block && (err = blkdev_describe(f, info)))
 		err = storage_why(why, err, "%s", strerror(-err));

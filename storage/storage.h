@@ -95,6 +95,8 @@ struct storage_params {
 	enum storage_engine engine;
 	enum storage_cache cache;
 	bool read_only;
+	bool shared;			/* neither take nor heed locks; whoever else uses the
+					 * image takes turns with us */
 	uint64_t size;			/* bytes, of the null engine; otherwise a file which does
 					 * not exist is created with this size, and one which does
 					 * must have it */
@@ -133,7 +135,7 @@ struct storage_info {
  * Open an image.  On failure returns a negative errno and writes the reason, one line
  * without newline, to why.  A file which was created is then removed again.  A file is
  * locked against writers, a file which is opened for writing against all other users; the
- * locks are those of QEMU.  Starts the helper threads.
+ * locks are those of QEMU.  With params->shared nothing is locked.  Starts the helper threads.
  */
 int storage_open(struct storage **st, const struct storage_params *params,
 		 char *why, size_t why_size);

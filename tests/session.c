@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "frontend/fe_migrate.h"
 #include "util.h"
 
 #define REQUEST_BYTES 100u
@@ -111,15 +112,15 @@ static int session_object(struct session *s)
 /* The log of written pages, on and off again. */
 static int session_log(struct session *s)
 {
-	struct vu_log log = { .size = 4096 };
+	const uint64_t size = 4096;
 	int fd, err;
 
 	if (!session_has(s, VU_PROTOCOL_F_LOG_SHMFD))
 		return 0;
 	fd = memfd_create("log", MFD_CLOEXEC);
-	err = fd < 0 || ftruncate(fd, (off_t)log.size) ? -errno : 0;
+	err = fd < 0 || ftruncate(fd, (off_t)size) ? -errno : 0;
 	if (!err)
-		err = fe_request(&s->fe, VU_SET_LOG_BASE, &log, sizeof(log), &fd, 1);
+		err = fe_set_log_base(&s->fe, size, 0, fd);
 	close_fd(&fd);
 	return err;
 }

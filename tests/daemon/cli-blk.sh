@@ -111,7 +111,7 @@ manual_is_clean()
 }
 
 equal "help and the manual have the same options" "$(help_options)" "$(manual_options)"
-equal "these are all that there should be" 20 "$(help_options | uniq | wc -l)"
+equal "these are all that there should be" 21 "$(help_options | uniq | wc -l)"
 if command -v mandoc >/dev/null; then
 	check "the manual is clean" manual_is_clean
 fi
@@ -142,6 +142,7 @@ usage_with "--engine=foo: not auto, uring, aio, threads or null" --engine=foo
 usage_with "--engine=: not auto" --engine=
 usage_with "--engine=AUTO: not auto" --engine=AUTO
 usage_with "--cache=foo: not writeback, none or writethrough" --cache=foo
+usage_with "--locking=no: not on or off" --locking=no
 usage_with "--block-size=1024: not 512 or 4096" --block-size=1024
 usage_with "--log-level=all: not error" --log-level=all
 usage_with "--serial=123456789012345678901: longer than 20" --serial=123456789012345678901
@@ -218,6 +219,9 @@ done
 start_daemon first --blk-file=disk
 cannot "an image which is in use" "--blk-file=disk: .*in use" --socket-path=s --blk-file=disk
 cannot "an image which is in use, to read" "--blk-file=disk: .*in use" --socket-path=s --blk-file=disk --read-only
+start_daemon second --blk-file=disk --locking=off
+stop_daemon second
+cannot "an image which is in use, locking" "--blk-file=disk: .*in use" --socket-path=s --blk-file=disk --locking=on
 stop_daemon first
 
 # --- File descriptors ---
@@ -277,6 +281,8 @@ row $? "SIGINT: the socket is gone"
 # stays NAME: a front-end is connected, and stays.
 stays()
 {
+	# Empty before we look: there may be one of an earlier daemon.
+	: >"$tmp/$1.stays"
 	"$give_fd" stay "$tmp/$1.sock" >"$tmp/$1.stays" 2>&1 &
 	pids[$1.stays]=$!
 	wait_until 30 grep -q ready "$tmp/$1.stays"

@@ -74,6 +74,25 @@ wait_for()
 	done
 }
 
+# 1: the driver of the disk uses packed rings, 0: split ones.
+packed()
+{
+	cut -c35 /sys/block/vda/device/features
+}
+
+# The verified load of load.c: start_load BYTES THREADS, end_load NAME.
+start_load()
+{
+	load run /dev/vda "$1" "$2" &
+	load_pid=$!
+}
+
+end_load()
+{
+	kill $load_pid
+	check "$1" wait $load_pid
+}
+
 # In an initramfs there is nothing but busybox.
 [ -e /bin/ls ] || /bin/busybox --install -s /bin
 mount -t tmpfs tmpfs /mnt

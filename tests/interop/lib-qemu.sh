@@ -18,20 +18,29 @@ need_guest_kernel()
 	[ -e "$guest_kernel/vmlinuz" ] || skip_all "no guest kernel; get it with scripts/guest-kernel $guest_kernel"
 }
 
+# For tests which give QEMU commands, see qmp below.
+need_qmp()
+{
+	need python3 python3-minimal
+}
+
 # The device which the guest has, and its driver; a test may take another one.
 guest_device=vhost-user-blk-pci
 guest_driver=virtio_blk
 
-# make_initrd: busybox, the tools of ext4 and the modules for a virtio disk; without a program to start.
+# Programs for the guest, beside busybox; a test may add some.
+guest_programs=(mkfs.ext4 fsck.ext4 "$top_builddir/tests/interop/load")
+
+# make_initrd: busybox, the programs and the modules for a virtio disk; without a program to start.
 make_initrd()
 {
 	local root=$tmp/initrd program file modules=()
 
 	mkdir -p "$root"/{bin,dev,proc,sys,mnt,modules}
 	cp "$(command -v busybox)" "$root/bin/"
-	for program in mkfs.ext4 fsck.ext4; do
-		cp -L "$(command -v $program)" "$root/bin/"
-		for file in $(ldd "$root/bin/$program" | grep -o '/[^ ]*'); do
+	for program in "${guest_programs[@]}"; do
+		cp -L "$(command -v "$program")" "$root/bin/"
+		for file in $(ldd "$root/bin/${program##*/}" | grep -o '/[^ ]*'); do
 			mkdir -p "$root${file%/*}"
 			cp -L "$file" "$root$file"
 		done
@@ -52,35 +61,110 @@ cpio_of()
 	(cd "$1" && find . | cpio -o -H newc --quiet)
 }
 
-# What a test may set before it starts a guest: more arguments, properties of the disk and of its socket.
+# What a test may set before it starts a guest: more arguments, the memory in MiB and more about it, properties of
+# the disk and of its socket, more of the kernel's command line, and the log, if it is another guest's.
 qemu_args=()
+memory=256
+memory_properties=
 disk_properties=
 socket_properties=
+kernel_args=
+guest_log=
+
+declare -A keyboards=()
+
+# files_of NAME: the beginning of the names of a guest's files.
+files_of()
+{
+	echo "$tmp/guest-${1//[^a-z0-9]/-}"
+}
 
 # qemu NAME DAEMON ARG...: start QEMU with the daemon's disk; the serial port's output goes to a log.
-# What is written to the file descriptor $keyboard goes to the serial port.
 qemu()
 {
-	local name=$1 files=$tmp/guest-${1//[^a-z0-9]/-} disk=$2
+	local name=$1 files disk=$2 keyboard
 
+	files=$(files_of "$1")
 	shift 2
-	: >"$files.log"
 	mkfifo "$files.keyboard"
 	exec {keyboard}<>"$files.keyboard"
+	keyboards[$name]=$keyboard
 	timeout -k 5 "${guest_deadline:-180}" qemu-system-x86_64 -accel tcg,thread=multi \
-		-m 256 -object memory-backend-memfd,id=m,size=256M,share=on -numa node,memdev=m \
+		-m "$memory$memory_properties" -numa node,memdev=m \
+		-object "memory-backend-memfd,id=m,size=${memory}M,share=on" \
 		-display none -nodefaults -chardev stdio,id=tty,signal=off -serial chardev:tty \
+		-qmp "unix:$files.qmp,server=on,wait=off" \
+		"${qemu_args[@]}" \
 		-chardev "socket,id=c0,path=$tmp/$disk.sock$socket_properties" \
 		-device "$guest_device,chardev=c0$disk_properties" \
-		"${qemu_args[@]}" "$@" <&"$keyboard" >"$files.log" 2>&1 &
+		"$@" <&"$keyboard" >>"${guest_log:-$files.log}" 2>&1 &
 	pids["guest $name"]=$!
+}
+
+# say NAME LINE: write to a guest's serial port.
+say()
+{
+	echo "$2" >&"${keyboards[$1]}"
+}
+
+# qmp NAME ARG...: give a guest's QEMU commands; see the program.
+qmp()
+{
+	gone "${pids["guest $1"]}" && echo "QEMU is gone" >&2 && return 1
+	"$interop/qmp" "$(files_of "$1").qmp" "${@:2}"
+}
+
+# said NAME LINE: whether a guest has printed a line which matches.
+said()
+{
+	tr -d '\r' <"${guest_log:-$(files_of "$1").log}" | grep -qx -- "$2"
+}
+
+said_or_gone()
+{
+	said "$@" || gone "${pids["guest $1"]}"
+}
+
+# hear NAME LINE: a row which is ok when a guest has printed such a line.
+hear()
+{
+	wait_until 120 said_or_gone "$@" && said "$@"
+	row $? "$1: it says $2"
+}
+
+# How often the guest's load has said that it has made more requests than before, see load.c.
+load_progress()
+{
+	tr -d '\r' <"${guest_log:-$(files_of "$1").log}" |
+		awk '/^load: [0-9]+ requests$/ { n += $2 > last; last = $2 } END { print n + 0 }'
+}
+
+load_went_on()
+{
+	[ "$(load_progress "$1")" -gt "$2" ]
+}
+
+load_went_on_or_gone()
+{
+	load_went_on "$@" || gone "${pids["guest $1"]}"
+}
+
+# load_goes_on NAME WHEN: a row which is ok when the guest's load has made requests since now.
+load_goes_on()
+{
+	local before
+
+	before=$(load_progress "$1")
+	wait_until 90 load_went_on_or_gone "$1" "$before" && load_went_on "$1" "$before"
+	row $? "$1: the load goes on, $2"
 }
 
 # start_qemu_guest NAME DAEMON [VAR=VALUE...] <COMMANDS: run the commands in a Linux guest.
 start_qemu_guest()
 {
-	local name=$1 disk=$2 files=$tmp/guest-${1//[^a-z0-9]/-}
+	local name=$1 disk=$2 files
 
+	files=$(files_of "$1")
 	shift 2
 	[ -e "$tmp/initrd.cpio" ] || make_initrd
 	mkdir "$files.init"
@@ -88,16 +172,17 @@ start_qemu_guest()
 	chmod +x "$files.init/init"
 	# The kernel takes several archives one after the other.
 	{ cat "$tmp/initrd.cpio" && cpio_of "$files.init"; } >"$files.initrd"
-	qemu "$name" "$disk" -kernel "$guest_kernel/vmlinuz" -initrd "$files.initrd" \
-		-append "console=ttyS0 panic=-1 loglevel=1"
+	boot_args=(-kernel "$guest_kernel/vmlinuz" -initrd "$files.initrd"
+		-append "console=ttyS0 panic=-1 loglevel=1 $kernel_args")
+	qemu "$name" "$disk" "${boot_args[@]}"
 }
 
 # end_qemu_guest NAME: wait until it is off, and print its rows.
 end_qemu_guest()
 {
 	end_guest "guest $1"
-	exec {keyboard}>&-
-	guest_rows "$1" "$tmp/guest-${1//[^a-z0-9]/-}.log"
+	exec {keyboards[$1]}>&-
+	guest_rows "$1" "${guest_log:-$(files_of "$1").log}"
 }
 
 # qemu_guest NAME DAEMON [VAR=VALUE...] <COMMANDS: both.

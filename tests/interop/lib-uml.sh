@@ -14,17 +14,21 @@ uml_preload=$top_builddir/tests/interop/.libs/xstate.so
 
 uml_modules=$(echo /usr/lib/uml/modules/*)
 
-# uml_guest NAME "DAEMON..." [VAR=VALUE...] <COMMANDS: run the commands in a guest that has the daemons' disks
+# The drivers which the guest needs, and the number of their device type.
+uml_drivers=virtio_blk
+uml_type=2
+
+# uml_guest NAME "DAEMON..." [VAR=VALUE...] <COMMANDS: run the commands in a guest that has the daemons' devices, disks
 # as vda, vdb and so on, and print the rows for its results. The root file system is the host's, read-only.
 uml_guest()
 {
 	local name=$1 daemons=$2 files=$tmp/guest-${1//[^a-z0-9]/-} device devices=()
 
 	shift 2
-	guest_script /bin/sh "MODULES=$(module_files "$uml_modules" virtio_blk | tr '\n' ' ')" "$@" >"$files.init"
+	guest_script /bin/sh "MODULES=$(module_files "$uml_modules" $uml_drivers | tr '\n' ' ')" "$@" >"$files.init"
 	chmod +x "$files.init"
 	for device in $daemons; do
-		devices+=("virtio_uml.device=$tmp/$device.sock:2")
+		devices+=("virtio_uml.device=$tmp/$device.sock:$uml_type")
 	done
 	# The guest's memory is a file in /dev/shm; uml_dir keeps its control socket out of the home folder.
 	timeout -k 5 "${guest_deadline:-180}" env LD_PRELOAD="$uml_preload" linux.uml mem=192M uml_dir="$tmp/" \

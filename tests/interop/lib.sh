@@ -197,6 +197,12 @@ listening_or_gone()
 	listening "$1" || gone "${pids[$1]}"
 }
 
+# messages NAME MESSAGE: how many of these a daemon with --log-level=debug got.
+messages()
+{
+	grep -c -- ": $2\$" "$tmp/$1.log"
+}
+
 # stop_daemon NAME: rows which are ok if on SIGTERM it leaves with status 0 and takes its socket along.
 stop_daemon()
 {

@@ -2,11 +2,18 @@
 # Tests with real front-ends, the longest first; none of them runs with LIBVHOST_INTEROP=0 in the environment.
 interop_tests = \
 	tests/interop/uml-fio.sh \
+	tests/interop/qemu-stop.sh \
+	tests/interop/qemu-memory.sh \
+	tests/interop/qemu-kill.sh \
+	tests/interop/qemu-migrate.sh \
+	tests/interop/qemu-postcopy.sh \
+	tests/interop/qemu-iommu.sh \
 	tests/interop/qemu-blk.sh \
 	tests/interop/uml-discard.sh \
 	tests/interop/qemu-reconnect.sh \
 	tests/interop/dpdk-net.sh \
 	tests/interop/uml-config.sh \
+	tests/interop/uml-net.sh \
 	tests/interop/uml-error.sh \
 	tests/interop/uml-blk.sh \
 	tests/interop/qemu-rng.sh \
@@ -20,8 +27,15 @@ EXTRA_DIST += $(interop_tests) \
 	tests/interop/lib.sh \
 	tests/interop/lib-uml.sh \
 	tests/interop/lib-qemu.sh \
+	tests/interop/lib-migrate.sh \
 	tests/interop/guest.sh \
-	tests/interop/pattern.sh
+	tests/interop/pattern.sh \
+	tests/interop/qmp
+
+# It runs in guests, which are given its libraries, but no sanitizer's.
+check_PROGRAMS += tests/interop/load
+tests_interop_load_CFLAGS = -std=gnu11 $(WARN) -pthread
+tests_interop_load_LDFLAGS = -pthread
 
 # A device for DPDK's driver.
 check_PROGRAMS += tests/interop/net_echo

@@ -7,16 +7,10 @@
 need_guest_kernel
 socket_properties=,reconnect=1
 
-# The guest says on its console when it is idle, and goes on when told so.
-guest_is_idle()
-{
-	tr -d '\r' <"$tmp/guest-guest.log" | grep -qx "IDLE $1" || gone "${pids["guest guest"]}"
-}
-
 # restart NUMBER SIGNAL: end the daemon that way while the guest is idle, and start it again.
 restart()
 {
-	wait_until 120 guest_is_idle "$1"
+	hear guest "IDLE $1"
 	if [ "$2" = TERM ]; then
 		stop_daemon disk
 	else
@@ -24,7 +18,7 @@ restart()
 		rm -f "$tmp/disk.sock"
 	fi
 	start_daemon disk --blk-file="$image" --num-queues=2
-	echo go >&"$keyboard"
+	say guest go
 }
 
 image disk 64M

@@ -78,15 +78,16 @@ struct say {
 	int ret;			/* of the call */
 	atomic_int result;		/* what done was told; NOTHING: not yet */
 	atomic_uint dones;
-	int again;			/* done says it once more: its return value, or NOTHING */
+	atomic_int again;		/* 1: done says it once more, and its return value is here */
 };
 
 static void say_done(void *arg, int result)
 {
 	struct say *s = arg;
 
-	if (s->again == 1)
-		s->again = vhost_dev_shared_object_lookup(s->e->dev, uuid, say_done, s);
+	if (atomic_load(&s->again) == 1)
+		atomic_store(&s->again, vhost_dev_shared_object_lookup(s->e->dev, uuid, say_done,
+								       s));
 	atomic_store(&s->result, result);
 	atomic_fetch_add(&s->dones, 1);
 }
@@ -162,6 +163,13 @@ static bool has_done(enum what what)
 	return what == LOOKUP || what == MAP || what == UNMAP;
 }
 
+/*
+ * proves: backend.no-wait, backend.answers, BACKEND_CONFIG_CHANGE_MSG,
+ * BACKEND_VRING_HOST_NOTIFIER_MSG, BACKEND_SHARED_OBJECT_ADD, BACKEND_SHARED_OBJECT_REMOVE,
+ * BACKEND_SHARED_OBJECT_LOOKUP, BACKEND_SHMEM_MAP, BACKEND_SHMEM_UNMAP,
+ * PROTOCOL_F_BACKEND_SEND_FD, PROTOCOL_F_HOST_NOTIFIER, PROTOCOL_F_SHARED_OBJECT,
+ * PROTOCOL_F_SHMEM
+ */
 START_TEST(each_message_and_its_answer)
 {
 	struct echo_rings r;
@@ -197,6 +205,7 @@ START_TEST(each_message_and_its_answer)
 }
 END_TEST
 
+/* proves: backend.answers */
 START_TEST(refusals)
 {
 	struct echo_rings r;
@@ -213,11 +222,11 @@ START_TEST(refusals)
 	ck_assert_int_eq(say(&e, &s, LOOKUP), 0);
 	expect(&e, LOOKUP, &msg);
 	/* The callback says more. */
-	s.again = 1;
+	atomic_store(&s.again, 1);
 	ck_assert_int_eq(fe_backend_reply(&e.fe, &msg, 1), 0);
 	echo_wait(&s.dones, 1);
 	ck_assert_int_eq(atomic_load(&s.result), -ENOENT);
-	ck_assert_int_eq(s.again, 0);
+	ck_assert_int_eq(atomic_load(&s.again), 0);
 	expect(&e, LOOKUP, &msg);
 	/* An object without its fd. */
 	ck_assert_int_eq(fe_backend_reply(&e.fe, &msg, 0), 0);
@@ -227,6 +236,7 @@ START_TEST(refusals)
 }
 END_TEST
 
+/* proves: backend.answers */
 START_TEST(answers_in_order)
 {
 	struct say s[5];
@@ -249,6 +259,7 @@ START_TEST(answers_in_order)
 }
 END_TEST
 
+/* proves: backend.answers */
 START_TEST(without_acknowledgements)
 {
 	struct echo_rings r;
@@ -280,6 +291,10 @@ START_TEST(without_acknowledgements)
 }
 END_TEST
 
+/*
+ * proves: backend.gate, PROTOCOL_F_BACKEND_SEND_FD, PROTOCOL_F_HOST_NOTIFIER,
+ * PROTOCOL_F_SHARED_OBJECT, PROTOCOL_F_SHMEM
+ */
 START_TEST(gates)
 {
 	static const uint32_t gate[] = {
@@ -318,6 +333,7 @@ static void say_map_call(void *arg)
 	s->ret = vhost_dev_shmem_map(s->e->dev, &s->map, say_done, s);
 }
 
+/* proves: BACKEND_SHMEM_MAP */
 START_TEST(bad_ranges)
 {
 	static const struct vhost_shmem_map bad[] = {
@@ -347,6 +363,7 @@ START_TEST(bad_ranges)
 END_TEST
 
 /* A device which is suspended is silent. */
+/* proves: backend.suspended, session.reset-device */
 START_TEST(silent_while_no_ring_runs)
 {
 	struct echo_rings r;
@@ -378,6 +395,7 @@ START_TEST(silent_while_no_ring_runs)
 }
 END_TEST
 
+/* proves: backend.gone */
 START_TEST(channel_ends)
 {
 	struct echo_rings r;
@@ -388,12 +406,12 @@ START_TEST(channel_ends)
 	up(&e, &r, _i);
 	ck_assert_int_eq(say(&e, &s, LOOKUP), 0);
 	expect(&e, LOOKUP, &msg);
-	s.again = 1;
+	atomic_store(&s.again, 1);
 	close(e.fe.backend_fd);
 	e.fe.backend_fd = -1;
 	echo_wait(&s.dones, 1);
 	ck_assert_int_eq(atomic_load(&s.result), -ECONNRESET);
-	ck_assert_int_eq(s.again, -ENOTCONN);
+	ck_assert_int_eq(atomic_load(&s.again), -ENOTCONN);
 	ck_assert_int_eq(say(&e, &later, ADD), -ENOTCONN);
 	/* The session goes on, and can have another one. */
 	echo_check(&r.ring[0], 10);
@@ -404,6 +422,7 @@ START_TEST(channel_ends)
 }
 END_TEST
 
+/* proves: backend.replaced */
 START_TEST(channel_replaced)
 {
 	struct echo_rings r;
@@ -413,12 +432,12 @@ START_TEST(channel_replaced)
 
 	up(&e, &r, _i);
 	ck_assert_int_eq(say(&e, &s, LOOKUP), 0);
-	s.again = 1;
+	atomic_store(&s.again, 1);
 	ck_assert_int_eq(fe_set_backend_req_fd(&e.fe), 0);
 	echo_wait(&s.dones, 1);
 	ck_assert_int_eq(atomic_load(&s.result), -ECONNRESET);
 	/* What the callback says goes to the new one. */
-	ck_assert_int_eq(s.again, 0);
+	ck_assert_int_eq(atomic_load(&s.again), 0);
 	expect(&e, LOOKUP, &msg);
 	ck_assert_int_eq(fe_backend_reply(&e.fe, &msg, 1), 0);
 	echo_wait(&s.dones, 2);
@@ -427,6 +446,7 @@ START_TEST(channel_replaced)
 }
 END_TEST
 
+/* proves: msg.front-end-gone */
 START_TEST(connection_ends)
 {
 	struct echo_rings r;
@@ -443,6 +463,7 @@ START_TEST(connection_ends)
 END_TEST
 
 /* Answers which are none.  Each costs the channel, not the session. */
+/* proves: backend.answers, backend.gone */
 START_TEST(bad_answers)
 {
 	static const struct { struct vu_header hdr; uint32_t len; int fds; } bad[] = {
@@ -492,6 +513,7 @@ START_TEST(bad_answers)
 END_TEST
 
 /* A front-end which does not read costs a bounded queue, and the control worker goes on. */
+/* proves: backend.bounded, backend.no-wait */
 START_TEST(front_end_does_not_read)
 {
 	static struct say s[1000];

@@ -162,6 +162,7 @@ static void expect_answer(struct world *w, uint64_t value)
 	ck_assert_uint_eq(!!reply.u.u64, value);
 }
 
+/* proves: iotlb.rings, iotlb.miss, IOTLB_MSG, BACKEND_IOTLB_MSG, VIRTIO_F_ACCESS_PLATFORM */
 START_TEST(requests_flow)
 {
 	struct world w;
@@ -181,6 +182,7 @@ START_TEST(requests_flow)
 }
 END_TEST
 
+/* proves: iotlb.miss, chain.indirect */
 START_TEST(indirect_tables_and_long_chains)
 {
 	struct iovec out[4], in[4];
@@ -205,6 +207,7 @@ START_TEST(indirect_tables_and_long_chains)
 }
 END_TEST
 
+/* proves: mem.cross-region */
 START_TEST(buffer_across_regions)
 {
 	struct world w;
@@ -230,6 +233,7 @@ START_TEST(buffer_across_regions)
 END_TEST
 
 /* All updates before the first request: then nothing is asked. */
+/* proves: iotlb.update, IOTLB_MSG */
 START_TEST(pushed_updates_are_enough)
 {
 	struct world w;
@@ -247,6 +251,7 @@ START_TEST(pushed_updates_are_enough)
 END_TEST
 
 /* The question about the ring is asked once, whatever else is said meanwhile. */
+/* proves: iotlb.rings, iotlb.miss */
 START_TEST(one_question_for_a_ring)
 {
 	struct fe_msg msg;
@@ -269,6 +274,7 @@ START_TEST(one_question_for_a_ring)
 }
 END_TEST
 
+/* proves: iotlb.permission, queue.one-breaks */
 START_TEST(wrong_permission_breaks_the_queue)
 {
 	struct world w;
@@ -281,15 +287,20 @@ START_TEST(wrong_permission_breaks_the_queue)
 	ck_assert_int_eq(fe_iommu_map(&w.iommu, &w.r.mem, IOVA + RINGS_SIZE, RINGS_SIZE, HALF,
 				      VU_IOTLB_RO), 0);
 	ck_assert_int_eq(fe_iotlb_invalidate(&w.e.fe, IOVA + RINGS_SIZE, HALF), 0);
+	/* So the device knows the page, as one to be read. */
+	check(&w, 0, in, w.r.mem.regions[2].ptr, 10);
+	memset(in, 0x55, 10);
 	submit(&w, 0, w.pages, in, 10);
 	ck_assert_int_eq(fe_iommu_ring_wait(&w.e.fe, &w.iommu, &w.r.ring[0], FE_TIMEOUT_MS), -EIO);
 	ck_assert_uint_ge(w.iommu.faults, 1);
+	ck_assert_uint_eq(in[0], 0x55);
 	/* The other queue lives. */
 	check(&w, 1, w.r.mem.regions[2].ptr, w.r.mem.regions[2].ptr + PAGE, 10);
 	world_down(&w);
 }
 END_TEST
 
+/* proves: iotlb.denied, queue.one-breaks */
 START_TEST(failed_lookup_breaks_the_queue)
 {
 	struct world w;
@@ -305,6 +316,7 @@ START_TEST(failed_lookup_breaks_the_queue)
 END_TEST
 
 /* The update may be on its way on the other socket when the acknowledgement is read. */
+/* proves: iotlb.miss, BACKEND_IOTLB_MSG */
 START_TEST(update_and_acknowledgement_at_once)
 {
 	struct world w;
@@ -330,6 +342,7 @@ START_TEST(update_and_acknowledgement_at_once)
 }
 END_TEST
 
+/* proves: iotlb.miss, iotlb.denied */
 START_TEST(two_queues_ask_once)
 {
 	struct fe_msg msg;
@@ -337,10 +350,10 @@ START_TEST(two_queues_ask_once)
 
 	world_up(&w, _i, 2);
 	check(&w, 0, w.pages, w.pages + PAGE, 10);
-	check(&w, 1, w.pages, w.pages + PAGE, 10);
+	check(&w, 1, w.pages + 60 * PAGE, w.pages + 61 * PAGE, 10);
 	submit(&w, 0, w.pages + 5 * PAGE, w.pages + PAGE, 10);
 	wait_miss(&w, &msg);
-	submit(&w, 1, w.pages + 5 * PAGE + 100, w.pages + PAGE, 20);
+	submit(&w, 1, w.pages + 5 * PAGE + 100, w.pages + 61 * PAGE, 20);
 	ck_assert(!echo_readable(w.e.fe.backend_fd, ECHO_QUIET_MS));
 	/* A failure is the first one's only: the other asks for itself. */
 	ck_assert_int_eq(fe_backend_reply(&w.e.fe, &msg, 1), 0);
@@ -360,6 +373,7 @@ static void use_many_pages(struct world *w, unsigned int first)
 		      w->pages + 200 * PAGE + (i % 20) * 50 * PAGE, 50 * PAGE);
 }
 
+/* proves: iotlb.bounded */
 START_TEST(eviction)
 {
 	struct world w;
@@ -375,6 +389,7 @@ START_TEST(eviction)
 }
 END_TEST
 
+/* proves: iotlb.invalidate, reply.in-effect */
 START_TEST(invalidation_waits_for_requests)
 {
 	struct world w;
@@ -382,7 +397,7 @@ START_TEST(invalidation_waits_for_requests)
 
 	world_up(&w, _i, 2);
 	check(&w, 0, w.pages, w.pages + PAGE, 10);
-	check(&w, 1, w.pages, w.pages + PAGE, 10);
+	check(&w, 1, w.pages + 60 * PAGE, w.pages + 61 * PAGE, 10);
 	atomic_store(&w.e.popped, 0);
 	atomic_store(&w.e.hold, true);
 	/* It wants its second page. */
@@ -396,7 +411,7 @@ START_TEST(invalidation_waits_for_requests)
 	send_invalidate(&w, iova + 2 * PAGE, PAGE);
 	ck_assert(!echo_readable(w.e.fe.fd, ECHO_QUIET_MS));
 	/* The others go on meanwhile. */
-	submit(&w, 1, w.pages, w.pages + PAGE, 10);
+	submit(&w, 1, w.pages + 60 * PAGE, w.pages + 61 * PAGE, 10);
 	ck_assert_int_eq(fe_ring_wait(&w.r.ring[1], FE_TIMEOUT_MS), 0);
 	ck_assert(!echo_readable(w.e.fe.fd, 0));
 	echo_release(&w.e, 0);
@@ -407,21 +422,22 @@ START_TEST(invalidation_waits_for_requests)
 END_TEST
 
 /* That the table has forgotten a translation does not mean that nobody uses it. */
+/* proves: iotlb.invalidate */
 START_TEST(invalidation_of_what_was_evicted)
 {
 	struct world w;
 	uint64_t iova;
 
 	world_up(&w, _i, 2);
-	check(&w, 1, w.pages, w.pages + PAGE, 10);
+	check(&w, 1, w.pages + 60 * PAGE, w.pages + 61 * PAGE, 10);
 	atomic_store(&w.e.popped, 0);
 	atomic_store(&w.e.hold, true);
-	submit(&w, 1, w.pages, w.pages + PAGE, 10);
+	submit(&w, 1, w.pages + 60 * PAGE, w.pages + 61 * PAGE, 10);
 	echo_wait(&w.e.popped, 1);
 	atomic_store(&w.e.hold, false);
 	use_many_pages(&w, 0);
 	use_many_pages(&w, 0);
-	iova = iova_of(&w, w.pages + PAGE);
+	iova = iova_of(&w, w.pages + 61 * PAGE);
 	send_invalidate(&w, iova, PAGE);
 	ck_assert(!echo_readable(w.e.fe.fd, ECHO_QUIET_MS));
 	echo_release(&w.e, 1);
@@ -431,6 +447,7 @@ START_TEST(invalidation_of_what_was_evicted)
 END_TEST
 
 /* Also when it says that everything is void. */
+/* proves: iotlb.rings, iotlb.invalidate, iotlb.everything */
 START_TEST(invalidation_of_a_ring_and_return)
 {
 	static const uint64_t sizes[] = { PAGE, UINT64_MAX };
@@ -440,7 +457,7 @@ START_TEST(invalidation_of_a_ring_and_return)
 	world_up(&w, _i, 2);
 	for (i = 0; i < 6; i++) {
 		check(&w, 0, w.pages, w.pages + PAGE, 10);
-		check(&w, 1, w.pages, w.pages + PAGE, 10);
+		check(&w, 1, w.pages + 60 * PAGE, w.pages + 61 * PAGE, 10);
 		/* Requests may be made available while it is away. */
 		submit(&w, 0, w.pages, w.pages + PAGE, 10);
 		complete(&w, 0, 10);
@@ -462,6 +479,7 @@ static void park(struct world *w, struct fe_msg *msg)
 	wait_miss(w, msg);
 }
 
+/* proves: iotlb.miss, ring.stop-keeps-position */
 START_TEST(base_while_parked)
 {
 	struct fe_msg msg;
@@ -484,6 +502,7 @@ START_TEST(base_while_parked)
 }
 END_TEST
 
+/* proves: iotlb.dropped, session.reset-device */
 START_TEST(reset_while_parked)
 {
 	struct fe_msg msg;
@@ -504,6 +523,34 @@ START_TEST(reset_while_parked)
 }
 END_TEST
 
+/*
+ * QEMU does not tell what becomes void while no ring runs, and starts with the features of
+ * before: after the driver was unbound and bound, its new rings are where the old ones were.
+ *
+ * proves: iotlb.dropped
+ */
+START_TEST(translations_end_with_the_last_ring)
+{
+	uint32_t base;
+	struct world w;
+
+	world_up(&w, _i, 2);
+	check(&w, 0, w.pages, w.pages + PAGE, 10);
+	check(&w, 1, w.pages, w.pages + PAGE, 10);
+	ck_assert_int_eq(fe_stop_ring(&w.e.fe, &w.r.ring[1], &base), 0);
+	w.iommu.misses = 0;
+	check(&w, 0, w.pages, w.pages + PAGE, 10);
+	ck_assert_uint_eq(w.iommu.misses, 0);
+	ck_assert_int_eq(fe_stop_ring(&w.e.fe, &w.r.ring[0], &base), 0);
+	ck_assert_int_eq(fe_start_ring(&w.e.fe, &w.r.ring[0]), 0);
+	check(&w, 0, w.pages, w.pages + PAGE, 10);
+	/* Those of the ring and of two pages. */
+	ck_assert_uint_ge(w.iommu.misses, 3);
+	world_down(&w);
+}
+END_TEST
+
+/* proves: msg.front-end-gone */
 START_TEST(front_end_gone_while_parked)
 {
 	struct fe_msg msg;
@@ -515,19 +562,20 @@ START_TEST(front_end_gone_while_parked)
 }
 END_TEST
 
+/* proves: iotlb.denied, backend.gone */
 START_TEST(channel_closes_while_parked)
 {
 	struct fe_msg msg;
 	struct world w;
 
 	world_up(&w, _i, 2);
-	check(&w, 1, w.pages, w.pages + PAGE, 10);
+	check(&w, 1, w.pages + 60 * PAGE, w.pages + 61 * PAGE, 10);
 	park(&w, &msg);
 	close(w.e.fe.backend_fd);
 	w.e.fe.backend_fd = -1;
 	ck_assert_int_eq(fe_ring_wait_err(&w.r.ring[0], FE_TIMEOUT_MS), 0);
 	/* The session goes on; who needs nothing does so, too. */
-	submit(&w, 1, w.pages, w.pages + PAGE, 10);
+	submit(&w, 1, w.pages + 60 * PAGE, w.pages + 61 * PAGE, 10);
 	ck_assert_int_eq(fe_ring_wait(&w.r.ring[1], FE_TIMEOUT_MS), 0);
 	/* Who does, breaks. */
 	submit(&w, 1, w.pages + 50 * PAGE, w.pages + PAGE, 10);
@@ -537,6 +585,7 @@ START_TEST(channel_closes_while_parked)
 }
 END_TEST
 
+/* proves: iotlb.miss, backend.replaced */
 START_TEST(channel_replaced_while_parked)
 {
 	struct fe_msg msg;
@@ -568,6 +617,7 @@ static void give_back_tweak(struct vhost_dev_ops *ops, struct vhost_dev_params *
 	params->flags = VHOST_DEV_IOMMU;
 }
 
+/* proves: msg.front-end-gone */
 START_TEST(front_end_gone_while_an_invalidation_waits)
 {
 	struct world w;
@@ -587,6 +637,7 @@ START_TEST(front_end_gone_while_an_invalidation_waits)
 END_TEST
 
 /* The same for memory which is removed while a request waits for ever. */
+/* proves: msg.front-end-gone */
 START_TEST(front_end_gone_while_a_removal_waits)
 {
 	const struct vu_header hdr = { VU_REM_MEM_REG, VU_VERSION | VU_NEED_REPLY, 40 };
@@ -610,6 +661,7 @@ START_TEST(front_end_gone_while_a_removal_waits)
 }
 END_TEST
 
+/* proves: iotlb.dropped, mem.ring-region */
 START_TEST(memory_removed_and_added)
 {
 	struct world w;
@@ -633,6 +685,7 @@ START_TEST(memory_removed_and_added)
 END_TEST
 
 /* An update which says something else is an invalidation of what was said before. */
+/* proves: iotlb.update */
 START_TEST(update_moves_a_page)
 {
 	struct world w;
@@ -654,6 +707,7 @@ START_TEST(update_moves_a_page)
 }
 END_TEST
 
+/* proves: iotlb.update, iotlb.everything, reply.honest */
 START_TEST(bad_messages)
 {
 	struct world w;
@@ -692,6 +746,7 @@ START_TEST(bad_messages)
 }
 END_TEST
 
+/* proves: msg.gate, VIRTIO_F_ACCESS_PLATFORM */
 START_TEST(not_without_the_feature)
 {
 	struct echo e;
@@ -715,23 +770,26 @@ END_TEST
 #define SPARE 32
 #define MOVES 300
 #define PATTERN 0xa5
+#define IN_USE 0x11
 
 struct moving {
 	unsigned int where[MOVING], spare[SPARE];
 	unsigned int flying;
+	unsigned int waited;		/* invalidations which requests were in the way of */
 	unsigned int seed;
 };
 
-/* Keep half of the requests for a later round. */
+/* Requests are completed at the next kick after that. */
 static void lazy_kick(struct vhost_queue *q)
 {
 	struct echo *e = vhost_queue_opaque(q);
-	unsigned int i = vhost_queue_index(q), n = e->nheld[i] / 2 + e->nheld[i] % 2, k;
+	unsigned int i = vhost_queue_index(q), n;
 
-	for (k = 0; k < n; k++)
-		echo_complete(e, e->held[i][k]);
-	memmove(e->held[i], e->held[i] + n, (e->nheld[i] - n) * sizeof(e->held[i][0]));
-	e->nheld[i] -= n;
+	if (!atomic_load(&e->hold)) {
+		for (n = 0; n < e->nheld[i]; n++)
+			echo_complete(e, e->held[i][n]);
+		e->nheld[i] = 0;
+	}
 	while (vhost_queue_pop(q, &e->held[i][e->nheld[i]], 1))
 		e->nheld[i]++;
 	if (e->nheld[i])
@@ -766,15 +824,24 @@ static void move_page(struct world *w, struct moving *m)
 	moving_check_page(w->pages + *s * PAGE);
 	fe_iommu_unmap(&w->iommu, moving_iova(i), PAGE);
 	m->where[i] = *s;
+	memset(w->pages + *s * PAGE, IN_USE, PAGE);
 	moving_map(w, m, i);
-	ck_assert_int_eq(fe_iotlb_invalidate(&w->e.fe, moving_iova(i), PAGE), 0);
+	send_invalidate(w, moving_iova(i), PAGE);
+	/* If nothing is in its way the answer comes before the requests end; otherwise behind. */
+	if (!echo_readable(w->e.fe.fd, 1)) {
+		m->waited++;
+		atomic_store(&w->e.hold, false);
+	}
+	expect_answer(w, 0);
 	memset(w->pages + old * PAGE, PATTERN, PAGE);
 	*s = old;
+	atomic_store(&w->e.hold, false);
 }
 
 static void moving_submit(struct world *w, struct moving *m, unsigned int ring)
 {
-	unsigned int i = (unsigned int)rand_r(&m->seed) % (MOVING - 2);
+	/* Each ring has its half of the pages, but the one which both read. */
+	unsigned int i = (unsigned int)rand_r(&m->seed) % (MOVING / 2 - 2) + ring * MOVING / 2;
 	struct iovec o = { (void *)(uintptr_t)moving_iova(MOVING - 1), 3000 };
 	struct iovec in = { (void *)(uintptr_t)(moving_iova(i) + PAGE - 1000), 3000 };
 
@@ -790,7 +857,8 @@ static void moving_reap(struct world *w, struct moving *m, unsigned int ring, bo
 	uint32_t used;
 	void *cookie;
 
-	while (echo_readable(w->e.fe.backend_fd, 0))
+	/* A moment for the queue to come to its next miss, so that requests get into flight. */
+	while (echo_readable(w->e.fe.backend_fd, 1))
 		ck_assert_int_eq(fe_iommu_serve(&w->e.fe, &w->iommu, FE_TIMEOUT_MS), 1);
 	if (wait)
 		ck_assert_int_eq(fe_iommu_ring_wait(&w->e.fe, &w->iommu, &w->r.ring[ring],
@@ -805,7 +873,8 @@ static void moving_init(struct world *w, struct moving *m)
 
 	*m = (struct moving){ .seed = 4711 };
 	fe_iommu_unmap(&w->iommu, IOVA + RINGS_SIZE, HALF);
-	memset(w->pages, PATTERN, (MOVING + SPARE) * PAGE);
+	memset(w->pages, IN_USE, MOVING * PAGE);
+	memset(w->pages + MOVING * PAGE, PATTERN, SPARE * PAGE);
 	for (i = 0; i < MOVING; i++) {
 		m->where[i] = i;
 		moving_map(w, m, i);
@@ -818,6 +887,7 @@ static void moving_init(struct world *w, struct moving *m)
 	}
 }
 
+/* proves: iotlb.invalidate */
 START_TEST(pages_move_under_load)
 {
 	struct moving m;
@@ -832,6 +902,7 @@ START_TEST(pages_move_under_load)
 	for (n = 0; n < MOVES; n++) {
 		unsigned int k = (unsigned int)rand_r(&m.seed) % 8;
 
+		atomic_store(&w.e.hold, true);
 		while (k--)
 			moving_submit(&w, &m, k % 2);
 		moving_reap(&w, &m, 0, false);
@@ -845,7 +916,8 @@ START_TEST(pages_move_under_load)
 	ck_assert_uint_eq(m.flying, 0);
 	for (n = 0; n < SPARE; n++)
 		moving_check_page(w.pages + m.spare[n] * PAGE);
-	ck_assert_uint_gt(atomic_load(&w.e.pushed), MOVES);
+	ck_assert_uint_gt(atomic_load(&w.e.pushed), MOVES / 2);
+	ck_assert_uint_gt(m.waited, 5);
 	world_down(&w);
 }
 END_TEST
@@ -859,6 +931,7 @@ int main(void)
 		update_and_acknowledgement_at_once, two_queues_ask_once, eviction,
 		invalidation_waits_for_requests, invalidation_of_what_was_evicted,
 		invalidation_of_a_ring_and_return, base_while_parked, reset_while_parked,
+		translations_end_with_the_last_ring,
 		front_end_gone_while_parked, channel_closes_while_parked,
 		channel_replaced_while_parked, front_end_gone_while_an_invalidation_waits,
 		front_end_gone_while_a_removal_waits, memory_removed_and_added,

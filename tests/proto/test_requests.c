@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "frontend/fe_backend.h"
 #include "iov.h"
 #include "tests/echo.h"
 #include "tests/tap.h"
@@ -45,7 +46,7 @@ static void get(struct fe_ring *ring, unsigned int n)
 	}
 }
 
-/* proves: queue.one-signal, split.avail-event, VIRTIO_F_EVENT_IDX */
+/* proves: queue.one-signal, split.avail-event, packed.kick, VIRTIO_F_EVENT_IDX */
 START_TEST(one_kick_and_one_signal_for_a_batch)
 {
 	struct vhost_queue_stats before, after;
@@ -78,7 +79,10 @@ START_TEST(one_kick_and_one_signal_for_a_batch)
 }
 END_TEST
 
-/* proves: queue.suppressed, split.interrupt, split.used-event, VIRTIO_F_EVENT_IDX */
+/*
+ * proves: queue.suppressed, split.interrupt, split.used-event, packed.interrupt,
+ * VIRTIO_F_EVENT_IDX
+ */
 START_TEST(no_signal_for_a_driver_which_polls)
 {
 	struct vhost_queue_stats before, after;
@@ -357,6 +361,36 @@ START_TEST(device_breaks_a_queue)
 }
 END_TEST
 
+/* proves: queue.needs-reset, GET_STATUS */
+START_TEST(broken_queue_shows_in_the_status)
+{
+	struct echo_rings r;
+	struct fe_msg msg;
+	uint8_t status;
+	struct echo e;
+
+	echo_start_with(&e, WORKERS, kick_fail);
+	echo_up(&e, &r, 2, 16, EVENT_IDX | FORMAT);
+	ck_assert_int_eq(fe_set_status(&e.fe, VIRTIO_CONFIG_S_DRIVER_OK), 0);
+	echo_check(&r.ring[0], 10);
+	ck_assert_int_eq(fe_get_status(&e.fe, &status), 0);
+	ck_assert_uint_eq(status, VIRTIO_CONFIG_S_DRIVER_OK);
+	add(&r.ring[0], 2);
+	fe_ring_submit(&r.ring[0]);
+	ck_assert_int_eq(fe_backend_expect(&e.fe, VU_BACKEND_CONFIG_CHANGE_MSG, &msg,
+					   FE_TIMEOUT_MS), 0);
+	ck_assert_int_eq(fe_get_status(&e.fe, &status), 0);
+	ck_assert_uint_eq(status, VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_NEEDS_RESET);
+	/* The driver has done it. */
+	ck_assert_int_eq(fe_stop(&e.fe, r.list, 2), 0);
+	ck_assert_int_eq(fe_set_status(&e.fe, VIRTIO_CONFIG_S_DRIVER), 0);
+	ck_assert_int_eq(fe_get_status(&e.fe, &status), 0);
+	ck_assert_uint_eq(status, VIRTIO_CONFIG_S_DRIVER);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
 static void note_tid(void *arg)
 {
 	*(pid_t *)arg = gettid();
@@ -434,6 +468,7 @@ int main(void)
 	tcase_add_loop_test(tc, private_bytes, 0, ECHO_RUNS);
 	tcase_add_loop_test(tc, a_busy_queue_leaves_room_for_others, 0, ECHO_RUNS);
 	tcase_add_loop_test(tc, device_breaks_a_queue, 0, ECHO_RUNS);
+	tcase_add_loop_test(tc, broken_queue_shows_in_the_status, 0, ECHO_RUNS);
 	tcase_add_loop_test(tc, an_idle_device_does_not_wake_up, 0, ECHO_RUNS);
 	suite_add_tcase(suite, tc);
 	return tap_main(suite);

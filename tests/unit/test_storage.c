@@ -250,6 +250,29 @@ START_TEST(locks)
 }
 END_TEST
 
+/* Who shares the image neither heeds locks nor takes any. */
+START_TEST(no_locks)
+{
+	struct storage_params p = { 0 }, shared = { .shared = true };
+	struct storage *st;
+	char why[100];
+	struct fx fx;
+
+	fx_image(&fx, FX_DISK, MIB, &p);
+	fx_open(&fx, &p);
+	shared.path = p.path;
+	ck_assert_int_eq(storage_open(&st, &shared, why, sizeof(why)), 0);
+	storage_chan_close(fx.chan);
+	storage_close(fx.st);
+	ck_assert(!is_locked(p.path));
+	storage_close(st);
+	vhost_worker_free(fx.worker);
+	event_base_free(fx.base);
+	fx_open(&fx, &shared);
+	fx_close(&fx);
+}
+END_TEST
+
 /* A closed image is free at once, also if a ring has used it. */
 START_TEST(locks_end)
 {
@@ -545,6 +568,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, missing_file_is_created);
 	tcase_add_test(tc, no_direct_io);
 	tcase_add_test(tc, locks);
+	tcase_add_test(tc, no_locks);
 	tcase_add_loop_test(tc, locks_end, 0, n);
 	tcase_add_loop_test(tc, locks_end_with_the_process, 0, n);
 	tcase_add_test(tc, locks_of_qemu);
