@@ -536,7 +536,8 @@ START_TEST(translations_end_with_the_last_ring)
 
 	world_up(&w, _i, 2);
 	check(&w, 0, w.pages, w.pages + PAGE, 10);
-	check(&w, 1, w.pages, w.pages + PAGE, 10);
+	/* Not the pages of the other worker's queue: sanitizers do not see the order. */
+	check(&w, 1, w.pages + 2 * PAGE, w.pages + 3 * PAGE, 10);
 	ck_assert_int_eq(fe_stop_ring(&w.e.fe, &w.r.ring[1], &base), 0);
 	w.iommu.misses = 0;
 	check(&w, 0, w.pages, w.pages + PAGE, 10);
