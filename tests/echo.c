@@ -249,11 +249,11 @@ void echo_start_tweaked(struct echo *e, unsigned int nworkers, echo_tweak *tweak
 	echo_start_pair(e);
 }
 
-void echo_start_listen(struct echo *e, unsigned int nworkers, const char *path)
+void echo_start_listen(struct echo *e, unsigned int nworkers, const char *path, echo_tweak *tweak)
 {
 	int fd;
 
-	echo_create(e, nworkers, VHOST_DEV_INFLIGHT, echo_kick);
+	echo_create_tweaked(e, nworkers, VHOST_DEV_INFLIGHT, echo_kick, tweak);
 	fd = vhost_listen_unix(path, 0600);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(vhost_dev_listen(e->dev, e->control, fd), 0);

@@ -72,8 +72,8 @@ void echo_start_tweaked(struct echo *e, unsigned int nworkers, echo_tweak *tweak
 /* Close the front-end, stop the device, and check that no fd is left. */
 void echo_stop(struct echo *e);
 
-/* The same connection's device, served on a listening socket at path instead. */
-void echo_start_listen(struct echo *e, unsigned int nworkers, const char *path);
+/* The same connection's device, served on a listening socket at path instead; tweak may be NULL. */
+void echo_start_listen(struct echo *e, unsigned int nworkers, const char *path, echo_tweak *tweak);
 
 /* The same device calls at path, where the caller listens; e->fe is the caller's to attach. */
 void echo_start_connect(struct echo *e, unsigned int nworkers, const char *path);
