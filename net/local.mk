@@ -9,3 +9,24 @@ net_libnet_la_LIBADD = libvhost/libvhost.la $(EVENT_LIBS)
 bin_PROGRAMS += net/vhost-user-net
 net_vhost_user_net_SOURCES = net/main.c
 net_vhost_user_net_LDADD = net/libnet.la daemons/libdaemons.la
+
+if HAVE_CHECK
+net_tests = \
+	tests/unit/test_net_hdr \
+	tests/unit/test_virtio_net \
+	tests/unit/test_virtio_net_modes
+check_PROGRAMS += $(net_tests)
+TESTS += $(net_tests)
+
+net_fixture = tests/unit/nic.c tests/unit/nic.h tests/tap.h
+net_test_ldadd = net/libnet.la frontend/libfrontend.la $(CHECK_LIBS)
+
+tests_unit_test_net_hdr_SOURCES = tests/unit/test_net_hdr.c tests/tap.h
+tests_unit_test_net_hdr_LDADD = $(net_test_ldadd)
+
+tests_unit_test_virtio_net_SOURCES = tests/unit/test_virtio_net.c $(net_fixture)
+tests_unit_test_virtio_net_LDADD = $(net_test_ldadd)
+
+tests_unit_test_virtio_net_modes_SOURCES = tests/unit/test_virtio_net_modes.c $(net_fixture)
+tests_unit_test_virtio_net_modes_LDADD = $(net_test_ldadd)
+endif
