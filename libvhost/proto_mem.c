@@ -33,7 +33,8 @@ static void mem_added(struct vhost_dev *dev, int result)
 
 static void mem_removed(struct vhost_dev *dev, int result)
 {
-	if (result || !dev->mem.old)
+	/* Without a connection the drain has to come first: see conn_give_up_waiting(). */
+	if (result || !dev->mem.old || dev->conn.closing)
 		mem_added(dev, result);
 	else
 		dev->settling = true;	/* conn_memory_settled() goes on */

@@ -16,20 +16,22 @@
 #include <unistd.h>
 
 #include "iov.h"
+#include "pipe.h"
 
-void queue_notify(int fd)
+void queue_notify(int fd, bool pipe)
 {
 	const uint64_t one = 1;
 
 	/* A full counter or a dead peer is no concern of ours. */
-	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
+	if (fd >= 0 && (unlikely(pipe) ? pipe_write(fd, &one, sizeof(one)) :
+					 write(fd, &one, sizeof(one))) < 0)
 		return;
 }
 
 void queue_signal(struct vhost_queue *q, int fd, unsigned int news)
 {
 	if (likely(fd >= 0))
-		queue_notify(fd);
+		queue_notify(fd, q->conf.pipes);
 	else if (q->conf.inband)
 		queue_tell(q, news);
 }
@@ -402,9 +404,12 @@ static void queue_round_end(struct round_member *m)
 	}
 	if (unlikely(q->kick_rounds))
 		queue_end_kick(q);
-	if (q->stopping && !q->outstanding)
+	if (q->stopping && !q->outstanding) {
+		/* All is in the log by then, and afterwards the queue may be gone. */
 		queue_finish_stop(q);
-	else if (!worker_polls(q->worker))
+		return;
+	}
+	if (!worker_polls(q->worker))
 		queue_arm(q);
 	queue_log_round(q);
 }

@@ -10,8 +10,12 @@ bin_PROGRAMS += net/vhost-user-net
 net_vhost_user_net_SOURCES = net/main.c
 net_vhost_user_net_LDADD = net/libnet.la daemons/libdaemons.la
 
+TESTS += tests/daemon/cli-net.sh
+EXTRA_DIST += tests/daemon/cli-net.sh
+
 if HAVE_CHECK
 net_tests = \
+	tests/unit/test_tap \
 	tests/unit/test_net_hdr \
 	tests/unit/test_virtio_net \
 	tests/unit/test_virtio_net_modes
@@ -29,4 +33,7 @@ tests_unit_test_virtio_net_LDADD = $(net_test_ldadd)
 
 tests_unit_test_virtio_net_modes_SOURCES = tests/unit/test_virtio_net_modes.c $(net_fixture)
 tests_unit_test_virtio_net_modes_LDADD = $(net_test_ldadd)
+
+tests_unit_test_tap_SOURCES = tests/unit/test_tap.c tests/tap.h
+tests_unit_test_tap_LDADD = net/libnet.la $(CHECK_LIBS)
 endif

@@ -406,15 +406,17 @@ static void net_nothing(void *arg)
 	(void)arg;
 }
 
-/* What was posted has come by when a call which is made now has. */
+/* What was posted has been done when a call which is made now has. */
 static void net_wait_for_works(struct virtio_net *net)
 {
 	unsigned int i;
 
 	for (i = 0; i < net->pairs; i++) {
-		if (atomic_load(&net->pair[i].updating))
-			vhost_worker_call(vhost_queue_worker(net->pair[i].rx.nq.queue), net_nothing,
-					  NULL);
+		struct vhost_worker *w = vhost_queue_worker(vhost_dev_queue(net->dev, 2 * i));
+
+		/* None: the device has never been served. */
+		if (w)
+			vhost_worker_call(w, net_nothing, NULL);
 	}
 }
 

@@ -30,6 +30,8 @@ library_tests = \
 	tests/proto/test_channel \
 	tests/proto/test_disconnect \
 	tests/proto/test_endpoint \
+	tests/proto/test_ends \
+	tests/proto/test_fds \
 	tests/proto/test_features \
 	tests/proto/test_hostile \
 	tests/proto/test_hugetlb \
@@ -40,8 +42,10 @@ library_tests = \
 	tests/proto/test_memory \
 	tests/proto/test_messages \
 	tests/proto/test_migrate \
+	tests/proto/test_migrate_iommu \
 	tests/proto/test_order \
 	tests/proto/test_packed \
+	tests/proto/test_packed_hostile \
 	tests/proto/test_pause \
 	tests/proto/test_poll \
 	tests/proto/test_postcopy \
@@ -59,6 +63,7 @@ library_tests = \
 check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)
 
+tests_proto_test_fds_LDADD = $(stepped_LDADD)
 tests_unit_test_ring_model_LDADD = $(stepped_LDADD)
 tests_unit_test_ring_stress_LDADD = $(stepped_LDADD)
 tests_proto_test_disconnect_SOURCES = tests/proto/test_disconnect.c \
@@ -67,17 +72,24 @@ tests_unit_test_inflight_SOURCES = \
 	tests/unit/inflight_world.c tests/unit/inflight_world.h tests/unit/test_inflight.c
 tests_proto_test_packed_SOURCES = \
 	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_packed.c
+tests_proto_test_packed_hostile_SOURCES = \
+	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_packed_hostile.c
 tests_proto_test_hostile_SOURCES = \
 	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_hostile.c
 
 # The allocator is the sanitizers' own business.
 if !HAVE_SANITIZER
-alloc_tests = tests/unit/test_alloc tests/unit/test_alloc_blk
+alloc_tests = tests/unit/test_alloc tests/unit/test_alloc_blk tests/unit/test_alloc_net
 check_PROGRAMS += $(alloc_tests)
 TESTS += $(alloc_tests)
 
 tests_unit_test_alloc_SOURCES = \
 	tests/unit/count_alloc.c tests/unit/count_alloc.h tests/unit/test_alloc.c
+
+tests_unit_test_alloc_net_SOURCES = \
+	tests/unit/count_alloc.c tests/unit/count_alloc.h tests/unit/test_alloc_net.c \
+	$(net_fixture)
+tests_unit_test_alloc_net_LDADD = $(net_test_ldadd)
 
 tests_unit_test_alloc_blk_SOURCES = \
 	tests/unit/count_alloc.c tests/unit/count_alloc.h tests/unit/test_alloc_blk.c \

@@ -281,6 +281,8 @@ row $? "SIGINT: the socket is gone"
 # stays NAME: a front-end is connected, and stays.
 stays()
 {
+	# Empty before we look: there may be one of an earlier daemon.
+	: >"$tmp/$1.stays"
 	"$give_fd" stay "$tmp/$1.sock" >"$tmp/$1.stays" 2>&1 &
 	pids[$1.stays]=$!
 	wait_until 30 grep -q ready "$tmp/$1.stays"

@@ -93,6 +93,7 @@ static void world_stop(struct world *w)
 	unlink(w->path);
 }
 
+/* proves: msg.front-end-gone, msg.end-within */
 START_TEST(any_message)
 {
 	unsigned int total, messages, i, c;

@@ -81,7 +81,7 @@ START_TEST(features_which_need_each_other)
 }
 END_TEST
 
-/* proves: GET_INFLIGHT_FD */
+/* proves: GET_INFLIGHT_FD, SET_INFLIGHT_FD, msg.size */
 START_TEST(get_at_both_sizes)
 {
 	uint32_t size = _i ? 24 : 20;
@@ -128,6 +128,7 @@ START_TEST(get_of_the_packed_layout)
 }
 END_TEST
 
+/* proves: msg.size */
 START_TEST(other_sizes_cost_the_connection)
 {
 	static const uint32_t sizes[] = { 0, 8, 19, 21, 23, 25, 32 };
@@ -153,7 +154,7 @@ static const struct vu_inflight bad_counts[] = {
 	{ .num_queues = 1, .queue_size = UINT16_MAX },
 };
 
-/* proves: inflight.numbers, reply.own-error */
+/* proves: inflight.numbers, reply.own-error, GET_INFLIGHT_FD */
 START_TEST(get_of_bad_counts)
 {
 	struct fe_msg reply;
@@ -483,7 +484,7 @@ static void get_back(struct tracked *t, unsigned int n)
 	ck_assert(!fe_ring_ready(ring));
 }
 
-/* proves: inflight.once, SET_INFLIGHT_FD */
+/* proves: SET_INFLIGHT_FD, PROTOCOL_F_INFLIGHT_SHMFD */
 START_TEST(requests_are_marked_while_they_are_out)
 {
 	struct tracked t;
@@ -500,6 +501,7 @@ START_TEST(requests_are_marked_while_they_are_out)
 }
 END_TEST
 
+/* proves: inflight.while-running, reply.own-error */
 START_TEST(no_new_memory_while_rings_run)
 {
 	struct vu_inflight v;
@@ -519,6 +521,7 @@ START_TEST(no_new_memory_while_rings_run)
 }
 END_TEST
 
+/* proves: inflight.fits */
 START_TEST(a_ring_must_fit_into_the_memory)
 {
 	struct tracked t;
@@ -537,6 +540,7 @@ START_TEST(a_ring_must_fit_into_the_memory)
 }
 END_TEST
 
+/* proves: inflight.fits */
 START_TEST(memory_of_the_other_format)
 {
 	const struct vu_inflight v = { .mmap_size = FILE_SIZE, .num_queues = 1,
@@ -558,6 +562,7 @@ START_TEST(memory_of_the_other_format)
 }
 END_TEST
 
+/* proves: inflight.base */
 START_TEST(a_ring_reset_begins_anew)
 {
 	struct tracked t;
@@ -600,7 +605,10 @@ static void start_again(struct tracked *t)
 	ck_assert_int_eq(fe_set_vring_enable(&t->e.fe, 0, true), 0);
 }
 
-/* proves: GET_VRING_BASE_SKIP_DRAIN, PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN */
+/*
+ * proves: inflight.skip-drain, inflight.base, GET_VRING_BASE_SKIP_DRAIN,
+ * PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN
+ */
 START_TEST(skip_drain_abandons_what_the_device_lets_go)
 {
 	const struct vu_vring_state state = { 0, 0 };
@@ -633,7 +641,10 @@ START_TEST(skip_drain_abandons_what_the_device_lets_go)
 }
 END_TEST
 
-/* proves: GET_VRING_BASE_SKIP_DRAIN, inflight.base, inflight.order */
+/*
+ * proves: inflight.skip-drain, inflight.base, GET_VRING_BASE_SKIP_DRAIN,
+ * PROTOCOL_F_GET_VRING_BASE_INFLIGHT
+ */
 START_TEST(skip_drain_moves_requests_to_another_device)
 {
 	struct echo other;
@@ -658,6 +669,7 @@ START_TEST(skip_drain_moves_requests_to_another_device)
 }
 END_TEST
 
+/* proves: inflight.skip-drain, ring.stop-drains */
 START_TEST(skip_drain_without_memory_drains)
 {
 	const struct vu_vring_state state = { 0, 0 };
@@ -677,6 +689,7 @@ START_TEST(skip_drain_without_memory_drains)
 }
 END_TEST
 
+/* proves: inflight.skip-drain */
 START_TEST(skip_drain_in_order)
 {
 	const struct vu_vring_state state = { 0, 0 };
@@ -699,6 +712,7 @@ START_TEST(skip_drain_in_order)
 }
 END_TEST
 
+/* proves: inflight.drain, ring.stop-drains */
 START_TEST(a_drain_includes_what_was_in_flight_before)
 {
 	struct tracked t;
@@ -721,6 +735,7 @@ START_TEST(a_drain_includes_what_was_in_flight_before)
 }
 END_TEST
 
+/* proves: session.disconnect-drains */
 START_TEST(a_lost_connection_is_a_drain)
 {
 	struct tracked t;
@@ -792,6 +807,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 		signal(sig, SIG_DFL);
 }
 
+/* proves: mem.truncated */
 START_TEST(truncated_memory_costs_the_connection)
 {
 	const struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };

@@ -162,6 +162,7 @@ static void expect_answer(struct world *w, uint64_t value)
 	ck_assert_uint_eq(!!reply.u.u64, value);
 }
 
+/* proves: iotlb.rings, iotlb.miss, IOTLB_MSG, BACKEND_IOTLB_MSG, VIRTIO_F_ACCESS_PLATFORM */
 START_TEST(requests_flow)
 {
 	struct world w;
@@ -181,6 +182,7 @@ START_TEST(requests_flow)
 }
 END_TEST
 
+/* proves: iotlb.miss, chain.indirect */
 START_TEST(indirect_tables_and_long_chains)
 {
 	struct iovec out[4], in[4];
@@ -205,6 +207,7 @@ START_TEST(indirect_tables_and_long_chains)
 }
 END_TEST
 
+/* proves: mem.cross-region */
 START_TEST(buffer_across_regions)
 {
 	struct world w;
@@ -230,6 +233,7 @@ START_TEST(buffer_across_regions)
 END_TEST
 
 /* All updates before the first request: then nothing is asked. */
+/* proves: iotlb.update, IOTLB_MSG */
 START_TEST(pushed_updates_are_enough)
 {
 	struct world w;
@@ -247,6 +251,7 @@ START_TEST(pushed_updates_are_enough)
 END_TEST
 
 /* The question about the ring is asked once, whatever else is said meanwhile. */
+/* proves: iotlb.rings, iotlb.miss */
 START_TEST(one_question_for_a_ring)
 {
 	struct fe_msg msg;
@@ -269,6 +274,7 @@ START_TEST(one_question_for_a_ring)
 }
 END_TEST
 
+/* proves: iotlb.permission, queue.one-breaks */
 START_TEST(wrong_permission_breaks_the_queue)
 {
 	struct world w;
@@ -281,15 +287,20 @@ START_TEST(wrong_permission_breaks_the_queue)
 	ck_assert_int_eq(fe_iommu_map(&w.iommu, &w.r.mem, IOVA + RINGS_SIZE, RINGS_SIZE, HALF,
 				      VU_IOTLB_RO), 0);
 	ck_assert_int_eq(fe_iotlb_invalidate(&w.e.fe, IOVA + RINGS_SIZE, HALF), 0);
+	/* So the device knows the page, as one to be read. */
+	check(&w, 0, in, w.r.mem.regions[2].ptr, 10);
+	memset(in, 0x55, 10);
 	submit(&w, 0, w.pages, in, 10);
 	ck_assert_int_eq(fe_iommu_ring_wait(&w.e.fe, &w.iommu, &w.r.ring[0], FE_TIMEOUT_MS), -EIO);
 	ck_assert_uint_ge(w.iommu.faults, 1);
+	ck_assert_uint_eq(in[0], 0x55);
 	/* The other queue lives. */
 	check(&w, 1, w.r.mem.regions[2].ptr, w.r.mem.regions[2].ptr + PAGE, 10);
 	world_down(&w);
 }
 END_TEST
 
+/* proves: iotlb.denied, queue.one-breaks */
 START_TEST(failed_lookup_breaks_the_queue)
 {
 	struct world w;
@@ -305,6 +316,7 @@ START_TEST(failed_lookup_breaks_the_queue)
 END_TEST
 
 /* The update may be on its way on the other socket when the acknowledgement is read. */
+/* proves: iotlb.miss, BACKEND_IOTLB_MSG */
 START_TEST(update_and_acknowledgement_at_once)
 {
 	struct world w;
@@ -330,6 +342,7 @@ START_TEST(update_and_acknowledgement_at_once)
 }
 END_TEST
 
+/* proves: iotlb.miss, iotlb.denied */
 START_TEST(two_queues_ask_once)
 {
 	struct fe_msg msg;
@@ -360,6 +373,7 @@ static void use_many_pages(struct world *w, unsigned int first)
 		      w->pages + 200 * PAGE + (i % 20) * 50 * PAGE, 50 * PAGE);
 }
 
+/* proves: iotlb.bounded */
 START_TEST(eviction)
 {
 	struct world w;
@@ -375,6 +389,7 @@ START_TEST(eviction)
 }
 END_TEST
 
+/* proves: iotlb.invalidate, reply.in-effect */
 START_TEST(invalidation_waits_for_requests)
 {
 	struct world w;
@@ -407,6 +422,7 @@ START_TEST(invalidation_waits_for_requests)
 END_TEST
 
 /* That the table has forgotten a translation does not mean that nobody uses it. */
+/* proves: iotlb.invalidate */
 START_TEST(invalidation_of_what_was_evicted)
 {
 	struct world w;
@@ -431,6 +447,7 @@ START_TEST(invalidation_of_what_was_evicted)
 END_TEST
 
 /* Also when it says that everything is void. */
+/* proves: iotlb.rings, iotlb.invalidate, iotlb.everything */
 START_TEST(invalidation_of_a_ring_and_return)
 {
 	static const uint64_t sizes[] = { PAGE, UINT64_MAX };
@@ -462,6 +479,7 @@ static void park(struct world *w, struct fe_msg *msg)
 	wait_miss(w, msg);
 }
 
+/* proves: iotlb.miss, ring.stop-keeps-position */
 START_TEST(base_while_parked)
 {
 	struct fe_msg msg;
@@ -484,6 +502,7 @@ START_TEST(base_while_parked)
 }
 END_TEST
 
+/* proves: iotlb.dropped, session.reset-device */
 START_TEST(reset_while_parked)
 {
 	struct fe_msg msg;
@@ -529,6 +548,7 @@ START_TEST(translations_end_with_the_last_ring)
 }
 END_TEST
 
+/* proves: msg.front-end-gone */
 START_TEST(front_end_gone_while_parked)
 {
 	struct fe_msg msg;
@@ -540,6 +560,7 @@ START_TEST(front_end_gone_while_parked)
 }
 END_TEST
 
+/* proves: iotlb.denied, backend.gone */
 START_TEST(channel_closes_while_parked)
 {
 	struct fe_msg msg;
@@ -562,6 +583,7 @@ START_TEST(channel_closes_while_parked)
 }
 END_TEST
 
+/* proves: iotlb.miss, backend.replaced */
 START_TEST(channel_replaced_while_parked)
 {
 	struct fe_msg msg;
@@ -593,6 +615,7 @@ static void give_back_tweak(struct vhost_dev_ops *ops, struct vhost_dev_params *
 	params->flags = VHOST_DEV_IOMMU;
 }
 
+/* proves: msg.front-end-gone */
 START_TEST(front_end_gone_while_an_invalidation_waits)
 {
 	struct world w;
@@ -612,6 +635,7 @@ START_TEST(front_end_gone_while_an_invalidation_waits)
 END_TEST
 
 /* The same for memory which is removed while a request waits for ever. */
+/* proves: msg.front-end-gone */
 START_TEST(front_end_gone_while_a_removal_waits)
 {
 	const struct vu_header hdr = { VU_REM_MEM_REG, VU_VERSION | VU_NEED_REPLY, 40 };
@@ -635,6 +659,7 @@ START_TEST(front_end_gone_while_a_removal_waits)
 }
 END_TEST
 
+/* proves: iotlb.dropped, mem.ring-region */
 START_TEST(memory_removed_and_added)
 {
 	struct world w;
@@ -658,6 +683,7 @@ START_TEST(memory_removed_and_added)
 END_TEST
 
 /* An update which says something else is an invalidation of what was said before. */
+/* proves: iotlb.update */
 START_TEST(update_moves_a_page)
 {
 	struct world w;
@@ -679,6 +705,7 @@ START_TEST(update_moves_a_page)
 }
 END_TEST
 
+/* proves: iotlb.update, iotlb.everything, reply.honest */
 START_TEST(bad_messages)
 {
 	struct world w;
@@ -717,6 +744,7 @@ START_TEST(bad_messages)
 }
 END_TEST
 
+/* proves: msg.gate, VIRTIO_F_ACCESS_PLATFORM */
 START_TEST(not_without_the_feature)
 {
 	struct echo e;
@@ -857,6 +885,7 @@ static void moving_init(struct world *w, struct moving *m)
 	}
 }
 
+/* proves: iotlb.invalidate */
 START_TEST(pages_move_under_load)
 {
 	struct moving m;

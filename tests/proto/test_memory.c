@@ -182,6 +182,7 @@ END_TEST
  * The front-end leaves while its message waits for a request, which only a stop of the queue makes
  * the device give back.
  */
+/* proves: msg.front-end-gone, session.disconnect-drains */
 START_TEST(front_end_leaves_while_a_request_uses_memory)
 {
 	const struct vu_header hdr = { VU_REM_MEM_REG, VU_VERSION | VU_NEED_REPLY, 40 };

@@ -354,6 +354,7 @@ static const struct shape shapes[] = {
 	{ 3 * PAGE * 64 - PAGE, 2 * PAGE },
 };
 
+/* proves: log.writes, VHOST_F_LOG_ALL, SET_LOG_BASE, PROTOCOL_F_LOG_SHMFD */
 START_TEST(all_that_is_written)
 {
 	static const enum act whole[] = { ACT_WRITE, ACT_DIRECT, ACT_SILENT };
@@ -376,6 +377,7 @@ START_TEST(all_that_is_written)
 }
 END_TEST
 
+/* proves: log.writes */
 START_TEST(a_status_behind_what_was_not_written)
 {
 	struct echo_rings r;
@@ -392,6 +394,7 @@ START_TEST(a_status_behind_what_was_not_written)
 }
 END_TEST
 
+/* proves: log.writes */
 START_TEST(slices_of_a_table)
 {
 	struct iovec in[8];
@@ -435,6 +438,7 @@ START_TEST(nothing_written_is_nothing_logged)
 }
 END_TEST
 
+/* proves: log.writes */
 START_TEST(given_back_after_it_was_written)
 {
 	struct echo_rings r;
@@ -451,6 +455,7 @@ START_TEST(given_back_after_it_was_written)
 END_TEST
 
 /* The ring's own memory, by the address which the front-end gives for it. */
+/* proves: log.writes, ring.addr-while-running, SET_VRING_ADDR */
 START_TEST(the_ring_is_logged_where_it_is_said)
 {
 	struct vu_vring_addr addr;
@@ -491,6 +496,7 @@ START_TEST(the_ring_is_logged_where_it_is_said)
 END_TEST
 
 /* What the device writes to rings when it stops asking for kicks, asks, starts and stops. */
+/* proves: log.writes, GET_VRING_BASE */
 START_TEST(rings_at_rest_are_logged)
 {
 	struct echo_rings r;
@@ -604,6 +610,7 @@ static void load_expect(struct load *l, struct fe_log *log, struct fe_log *off)
 	echo_wait(&l->done, atomic_load(&l->done) + 5);
 }
 
+/* proves: log.toggle, log.order, VHOST_F_LOG_ALL */
 START_TEST(switched_on_and_off_under_load)
 {
 	struct echo_rings r;
@@ -634,6 +641,7 @@ START_TEST(switched_on_and_off_under_load)
 END_TEST
 
 /* Larger and smaller logs, at odd offsets; after the answer nobody writes to the old one. */
+/* proves: log.replaced, log.order, SET_LOG_BASE */
 START_TEST(replaced_under_load)
 {
 	struct fe_log log[2];
@@ -665,6 +673,7 @@ START_TEST(replaced_under_load)
 END_TEST
 
 /* A whole migration: copy what is dirty while the device writes, then stop and copy the rest. */
+/* proves: log.order, log.writes */
 START_TEST(migrated_under_load)
 {
 	struct fe_mem to = { 0 };
@@ -704,6 +713,7 @@ static void set_log_all(struct echo *e, bool on)
 	ck_assert_int_eq(fe_set_features(&e->fe, (e->fe.features & ~F_LOG) | (on ? F_LOG : 0)), 0);
 }
 
+/* proves: log.late */
 START_TEST(the_feature_before_the_log)
 {
 	struct echo_rings r;
@@ -732,6 +742,7 @@ START_TEST(the_feature_before_the_log)
 END_TEST
 
 /* A log which does not reach to the end of the memory gets what it can. */
+/* proves: log.late, log.bound */
 START_TEST(the_feature_before_a_short_log)
 {
 	struct echo_rings r;
@@ -768,6 +779,7 @@ START_TEST(nothing_written_before_the_log)
 END_TEST
 
 /* QEMU's order when a device is started again during a migration: rings, then another log. */
+/* proves: log.late */
 START_TEST(rings_start_again_with_another_log)
 {
 	struct fe_log first, second;
@@ -798,6 +810,7 @@ START_TEST(rings_start_again_with_another_log)
 }
 END_TEST
 
+/* proves: log.toggle */
 START_TEST(the_log_before_the_feature)
 {
 	struct echo_rings r;
@@ -843,6 +856,7 @@ static const struct beyond beyonds[] = {
 };
 
 /* Regressions: kernel CVE-2019-14835; libvhost-user asserts. */
+/* proves: log.bound, queue.one-breaks, queue.restart */
 START_TEST(a_page_beyond_the_log_breaks_the_queue)
 {
 	struct echo_rings r;
@@ -880,6 +894,7 @@ START_TEST(a_page_beyond_the_log_breaks_the_queue)
 }
 END_TEST
 
+/* proves: log.bound */
 START_TEST(a_ring_beyond_the_log_breaks_its_queue)
 {
 	static const uint64_t where[] = { END, END - 1, UINT64_MAX, UINT64_MAX - 3, 1ull << 63 };
@@ -941,7 +956,7 @@ static int ask_log_base(struct fe *fe, const struct place *place, int fd)
 	return fe_request(fe, VU_SET_LOG_BASE, &log, sizeof(log), &fd, 1);
 }
 
-/* proves: SET_LOG_BASE, log.mapping */
+/* proves: log.mapping, reply.honest, SET_LOG_BASE */
 START_TEST(wrong_place_of_a_log)
 {
 	struct echo_rings r;
@@ -969,6 +984,7 @@ START_TEST(wrong_place_of_a_log)
 END_TEST
 
 /* The last byte of a file; a byte in the middle of a page. */
+/* proves: SET_LOG_BASE */
 START_TEST(odd_places_of_a_log)
 {
 	static const uint64_t offsets[] = { 1, 4095, 4096, 4097, 12345 };
@@ -996,6 +1012,7 @@ END_TEST
  * Messages
  */
 
+/* proves: SET_LOG_BASE, PROTOCOL_F_LOG_SHMFD */
 START_TEST(without_shmfd_the_message_is_ignored)
 {
 	const struct vu_log place = { 4096, 0 };
@@ -1013,6 +1030,7 @@ START_TEST(without_shmfd_the_message_is_ignored)
 }
 END_TEST
 
+/* proves: log.eventfd, SET_LOG_FD */
 START_TEST(the_log_s_fd_is_written)
 {
 	struct echo_rings r;
@@ -1049,6 +1067,7 @@ START_TEST(the_log_s_fd_is_written)
 }
 END_TEST
 
+/* proves: features.while-running, ring.addr-while-running, VHOST_F_LOG_ALL */
 START_TEST(only_logging_changes_while_rings_run)
 {
 	struct vu_vring_addr addr;
@@ -1073,6 +1092,7 @@ START_TEST(only_logging_changes_while_rings_run)
 }
 END_TEST
 
+/* proves: session.reset-device */
 START_TEST(dropped_by_a_reset)
 {
 	struct echo_rings r;
@@ -1095,6 +1115,7 @@ START_TEST(dropped_by_a_reset)
 }
 END_TEST
 
+/* proves: log.writes, session.disconnect-drains */
 START_TEST(disconnected_while_logging)
 {
 	struct echo_rings r;
@@ -1120,6 +1141,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 		signal(sig, SIG_DFL);
 }
 
+/* proves: mem.truncated */
 START_TEST(a_truncated_log_costs_the_connection)
 {
 	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };

@@ -186,6 +186,10 @@ static void down(struct guest *g)
  * Pages which come late
  */
 
+/*
+ * proves: postcopy.addresses, postcopy.end, POSTCOPY_ADVISE, POSTCOPY_LISTEN, POSTCOPY_END,
+ * PROTOCOL_F_PAGEFAULT
+ */
 START_TEST(served_from_pages_which_come_late)
 {
 	struct guest g;
@@ -217,6 +221,7 @@ static void nothing(void *arg)
 	(void)arg;
 }
 
+/* proves: postcopy.faults */
 START_TEST(the_channel_is_free_while_a_queue_waits)
 {
 	struct guest g;
@@ -240,6 +245,7 @@ START_TEST(the_channel_is_free_while_a_queue_waits)
 END_TEST
 
 /* The ring's own pages are missing: its start waits on the queue's worker, not on ours. */
+/* proves: postcopy.faults */
 START_TEST(the_control_worker_is_free_while_a_ring_starts)
 {
 	const struct vu_header hdr = { VU_SET_VRING_KICK, VU_VERSION | VU_NEED_REPLY, 8 };
@@ -279,6 +285,7 @@ static bool accessible(uint64_t addr)
 }
 
 /* A ring which is started before there is memory, and memory which waits for the go-ahead. */
+/* proves: postcopy.go-ahead */
 START_TEST(nothing_is_touched_before_the_go_ahead)
 {
 	uint64_t bases[2];
@@ -307,6 +314,7 @@ START_TEST(nothing_is_touched_before_the_go_ahead)
 END_TEST
 
 /* Memory which comes and goes while there is postcopy. */
+/* proves: postcopy.go-ahead, postcopy.addresses, ADD_MEM_REG, REM_MEM_REG, NONE */
 START_TEST(regions_added_and_removed_meanwhile)
 {
 	const struct vu_header none = { VU_NONE, VU_VERSION, 8 };
@@ -343,6 +351,7 @@ END_TEST
  * Refusals
  */
 
+/* proves: postcopy.order, POSTCOPY_ADVISE, POSTCOPY_LISTEN, POSTCOPY_END */
 START_TEST(messages_out_of_order)
 {
 	struct guest g;
@@ -376,6 +385,7 @@ START_TEST(messages_out_of_order)
 END_TEST
 
 /* Without listening a go-ahead is not one. */
+/* proves: postcopy.go-ahead, NONE */
 START_TEST(a_go_ahead_for_nothing)
 {
 	static const uint32_t requests[] = { VU_NONE, VU_ADD_MEM_REG, VU_REM_MEM_REG };
@@ -433,6 +443,7 @@ static void send_bad(struct guest *g, enum bad bad)
 			    bad == GO_AHEAD_WITH_FD);
 }
 
+/* proves: postcopy.order, postcopy.go-ahead */
 START_TEST(what_is_refused_costs_the_connection)
 {
 	struct guest g;
@@ -458,6 +469,7 @@ END_TEST
 
 enum state { ADVISED, LISTENING, STAGED, RUNNING, ENDED, STATES };
 
+/* proves: msg.front-end-gone */
 START_TEST(disconnected_in_each_state)
 {
 	uint64_t bases[2];
@@ -485,6 +497,7 @@ START_TEST(disconnected_in_each_state)
 END_TEST
 
 /* It keeps its userfaultfd, so nobody but us can end the wait for a page. */
+/* proves: msg.front-end-gone */
 START_TEST(disconnected_while_a_request_waits)
 {
 	int run = run_with_worker(_i);
@@ -502,6 +515,7 @@ START_TEST(disconnected_while_a_request_waits)
 }
 END_TEST
 
+/* proves: msg.front-end-gone */
 START_TEST(disconnected_while_a_ring_starts)
 {
 	const struct vu_header hdr = { VU_SET_VRING_KICK, VU_VERSION, 8 };
@@ -533,6 +547,7 @@ static bool uffd_allowed(void)
 }
 
 /* Each test is a process of its own, which may give away what it will. */
+/* proves: PROTOCOL_F_PAGEFAULT */
 START_TEST(not_offered_without_permission)
 {
 	uint64_t features;
@@ -555,6 +570,7 @@ START_TEST(not_offered_without_permission)
 }
 END_TEST
 
+/* proves: PROTOCOL_F_PAGEFAULT */
 START_TEST(not_offered_when_sigbus_would_kill)
 {
 	uint64_t features;

@@ -46,7 +46,7 @@ static void get(struct fe_ring *ring, unsigned int n)
 	}
 }
 
-/* proves: queue.one-signal, split.avail-event, VIRTIO_F_EVENT_IDX */
+/* proves: queue.one-signal, split.avail-event, packed.kick, VIRTIO_F_EVENT_IDX */
 START_TEST(one_kick_and_one_signal_for_a_batch)
 {
 	struct vhost_queue_stats before, after;
@@ -79,7 +79,10 @@ START_TEST(one_kick_and_one_signal_for_a_batch)
 }
 END_TEST
 
-/* proves: queue.suppressed, split.interrupt, split.used-event, VIRTIO_F_EVENT_IDX */
+/*
+ * proves: queue.suppressed, split.interrupt, split.used-event, packed.interrupt,
+ * VIRTIO_F_EVENT_IDX
+ */
 START_TEST(no_signal_for_a_driver_which_polls)
 {
 	struct vhost_queue_stats before, after;
@@ -283,6 +286,38 @@ START_TEST(private_bytes)
 }
 END_TEST
 
+static atomic_uint waits;
+
+/* Waits for something else than requests, of which fewer are there than it asks for. */
+static void kick_wait(struct vhost_queue *q)
+{
+	struct vhost_req *reqs[8];
+
+	atomic_fetch_add(&waits, 1);
+	vhost_queue_unpop(q, vhost_queue_pop(q, reqs, 8));
+}
+
+START_TEST(requests_given_back_bring_no_kicks)
+{
+	struct vhost_queue_stats stats;
+	struct echo_rings r;
+	struct echo e;
+	unsigned int i;
+
+	echo_start_with(&e, WORKERS, kick_wait);
+	echo_up(&e, &r, 1, 16, EVENT_IDX | FORMAT);
+	add(&r.ring[0], 3);
+	fe_ring_submit(&r.ring[0]);
+	for (i = 0; i < 200; i++)
+		echo_stats(&e, 0, &stats);
+	/* At the start, for the kick, and for what may have slipped in between. */
+	ck_assert_uint_gt(atomic_load(&waits), 0);
+	ck_assert_uint_le(atomic_load(&waits), 5);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
 /* One queue which is never empty must not keep the other from being served. */
 static void kick_forever(struct vhost_queue *q)
 {
@@ -461,6 +496,7 @@ int main(void)
 	tcase_add_loop_test(tc, no_signal_for_a_driver_which_polls, 0, 2 * ECHO_RUNS);
 	tcase_add_loop_test(tc, completions_of_one_round_are_one_signal, 0, ECHO_RUNS);
 	tcase_add_loop_test(tc, requests_given_back_come_again_in_order, 0, ECHO_RUNS);
+	tcase_add_loop_test(tc, requests_given_back_bring_no_kicks, 0, ECHO_RUNS);
 	tcase_add_loop_test(tc, slices_of_every_range, 0, ECHO_RUNS);
 	tcase_add_loop_test(tc, private_bytes, 0, ECHO_RUNS);
 	tcase_add_loop_test(tc, a_busy_queue_leaves_room_for_others, 0, ECHO_RUNS);

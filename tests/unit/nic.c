@@ -280,6 +280,15 @@ void nic_fill(uint8_t *packet, size_t len, uint32_t seed)
 		packet[i] = nic_byte(seed, i);
 }
 
+void nic_check(const uint8_t *packet, size_t len, uint32_t seed)
+{
+	size_t i = 0;
+
+	while (i < len && packet[i] == nic_byte(seed, i))
+		i++;
+	ck_assert_msg(i == len, "byte %zu of %zu", i, len);
+}
+
 static size_t nic_hdr_len(const struct nic *nic)
 {
 	return hdr_len(nic->fe.features);
@@ -312,12 +321,11 @@ void nic_expect(struct nic *nic, unsigned int pair, const void *hdr, size_t len,
 {
 	static uint8_t buf[NIC_HDR + NIC_PACKET_MAX];
 	static const uint8_t zero[NIC_HDR];
-	size_t got = nic_recv(nic, pair, buf, sizeof(buf)), head = nic_hdr_len(nic), i;
+	size_t got = nic_recv(nic, pair, buf, sizeof(buf)), head = nic_hdr_len(nic);
 
 	ck_assert_uint_eq(got, head + len);
 	ck_assert_mem_eq(buf, hdr ? hdr : zero, head);
-	for (i = 0; i < len; i++)
-		ck_assert_msg(buf[head + i] == nic_byte(seed, i), "byte %zu of %zu", i, len);
+	nic_check(buf + head, len, seed);
 }
 
 void nic_expect_silence(struct nic *nic, unsigned int pair)

@@ -64,6 +64,7 @@ void nic_stats(struct nic *nic, unsigned int queue, struct virtio_net_stats *sta
 /* Byte i of the packet with this seed. */
 uint8_t nic_byte(uint32_t seed, size_t i);
 void nic_fill(uint8_t *packet, size_t len, uint32_t seed);
+void nic_check(const uint8_t *packet, size_t len, uint32_t seed);
 
 /* A header of zeroes and a packet onto a wire, which must have room. */
 void nic_send(struct nic *nic, unsigned int pair, size_t len, uint32_t seed);

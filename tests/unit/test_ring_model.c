@@ -771,6 +771,11 @@ static void model_seeds(uint64_t format, unsigned int size)
 	}
 }
 
+/*
+ * proves: queue.one-signal, queue.suppressed, queue.fair, queue.used-length, split.interrupt,
+ * split.used-event, split.avail-event, split.in-order, chain.indirect,
+ * chain.indirect-after-direct, ring.stop-keeps-position, ring.stop-drains, ring.base-any
+ */
 START_TEST(split)
 {
 	if (is_power_of_2(sizes[_i]))
@@ -778,6 +783,10 @@ START_TEST(split)
 }
 END_TEST
 
+/*
+ * proves: queue.one-signal, queue.suppressed, queue.fair, queue.used-length, packed.interrupt,
+ * packed.kick, packed.in-order, packed.wrap, packed.chain, packed.any-size
+ */
 START_TEST(packed)
 {
 	model_seeds(F_PACKED, sizes[_i]);

@@ -219,8 +219,7 @@ static void receive(size_t len, uint32_t seed, size_t buffer)
 	ck_assert_uint_eq(got, head + len);
 	for (i = 0; i < 10; i++)
 		ck_assert_uint_eq(packet[i], 0);
-	for (i = 0; i < len; i++)
-		ck_assert_msg(packet[head + i] == nic_byte(seed, i), "byte %zu of %zu", i, len);
+	nic_check(packet + head, len, seed);
 }
 
 /* Descriptors of a receive buffer: how many, and of how many bytes. */
