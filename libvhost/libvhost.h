@@ -124,7 +124,8 @@ struct vhost_dev_ops {
 	 * Requests may be available: pop and work.  Called after the driver's
 	 * notification, after the ring was started or enabled (with
 	 * VHOST_DEV_KICK_DISABLED: or disabled), after vhost_queue_again(), and after
-	 * a pop which ended with the queue's share of the round.  May be called when nothing is available.
+	 * a pop which ended with the queue's share of the round.  May be called when
+	 * nothing is available.
 	 */
 	void (*kick)(struct vhost_queue *q);
 

@@ -526,6 +526,8 @@ END_TEST
 /*
  * QEMU does not tell what becomes void while no ring runs, and starts with the features of
  * before: after the driver was unbound and bound, its new rings are where the old ones were.
+ *
+ * proves: iotlb.dropped
  */
 START_TEST(translations_end_with_the_last_ring)
 {
