@@ -426,7 +426,8 @@ static void queue_round_end(struct round_member *m)
 	}
 	if (unlikely(q->kick_rounds))
 		queue_end_kick(q);
-	if (q->stopping && !q->outstanding) {
+	/* A stop may have begun just now, with what was told: then what came back is not published. */
+	if (q->stopping && !q->outstanding && !q->done_cnt) {
 		/* All is in the log by then, and afterwards the queue may be gone. */
 		queue_finish_stop(q);
 		return;
