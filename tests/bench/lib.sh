@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
-# What the scripts of benchmarks share: a folder and back-ends which go away with them, and a core each.
+# What the scripts of benchmarks share: a folder and back-ends which go away with them, and a core
+# each.
 
 top_builddir=${top_builddir:-.}
 
