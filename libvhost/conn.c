@@ -34,6 +34,7 @@ static void conn_drained(struct vhost_dev *dev, int result)
 {
 	(void)result;
 	mem_use(&dev->mem, NULL);
+	dev->mem.repeats = false;
 	dev->settling = true;
 	if (!dev->mem.old)
 		conn_memory_settled(dev);

@@ -77,6 +77,12 @@ static const struct {
 	{ BIT(VIRTIO_NET_F_GUEST_USO4) | BIT(VIRTIO_NET_F_GUEST_USO6), TUN_F_USO4 | TUN_F_USO6 },
 };
 
+/* The kernel takes an offload only together with what it builds on. */
+static unsigned long tap_with_needs(unsigned int offload)
+{
+	return offload | TUN_F_CSUM | (offload & TUN_F_TSO_ECN ? TUN_F_TSO4 : 0);
+}
+
 /* Which offloads the tap takes; all are off afterwards. */
 static unsigned int tap_probe(int fd)
 {
@@ -84,7 +90,7 @@ static unsigned int tap_probe(int fd)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(tap_offloads); i++) {
-		if (!ioctl(fd, TUNSETOFFLOAD, (unsigned long)(tap_offloads[i].offload | TUN_F_CSUM)))
+		if (!ioctl(fd, TUNSETOFFLOAD, tap_with_needs(tap_offloads[i].offload)))
 			found |= tap_offloads[i].offload;
 	}
 	ioctl(fd, TUNSETOFFLOAD, 0ul);
@@ -132,6 +138,9 @@ static unsigned int tap_wanted_offloads(uint64_t features)
 		if ((features & tap_offloads[i].feature) == tap_offloads[i].feature)
 			offloads |= tap_offloads[i].offload;
 	}
+	/* Likewise. */
+	if (!(offloads & (TUN_F_TSO4 | TUN_F_TSO6)))
+		offloads &= ~(unsigned int)TUN_F_TSO_ECN;
 	return offloads;
 }
 

@@ -58,6 +58,7 @@ library_tests = \
 	tests/proto/test_rings \
 	tests/proto/test_session \
 	tests/proto/test_state \
+	tests/proto/test_together \
 	tests/proto/test_types \
 	tests/unit/test_inflight \
 	tests/unit/test_iov \

@@ -242,6 +242,50 @@ START_TEST(removal_with_and_without_fd)
 }
 END_TEST
 
+/*
+ * QEMU 7.2 tells of its memory once for each pair of queues.
+ * proves: mem.repeated, ADD_MEM_REG, REM_MEM_REG
+ */
+START_TEST(memory_told_repeatedly)
+{
+	struct fe_region *region, other;
+	struct echo_rings r;
+	unsigned int maps;
+	struct echo e;
+
+	up(&e, &r, _i, ALL);
+	ck_assert_int_eq(fe_mem_add(&r.mem, &(struct fe_region_params){ 1 << 30, 1 << 20 }), 1);
+	region = &r.mem.regions[1];
+	ck_assert_int_eq(fe_add_mem_reg(&e.fe, region), 0);
+	ck_assert_int_eq(fe_rem_mem_reg(&e.fe, region), 0);
+	ck_assert_int_eq(fe_rem_mem_reg(&e.fe, region), -EIO);
+	ck_assert_int_eq(fe_add_mem_reg(&e.fe, region), 0);
+	maps = atomic_load(&e.maps);
+	ck_assert_int_eq(fe_add_mem_reg(&e.fe, region), 0);
+	ck_assert_int_eq(fe_add_mem_reg(&e.fe, region), 0);
+	ck_assert_uint_eq(atomic_load(&e.maps), maps);
+	/* The same addresses, but another file. */
+	other = *region;
+	other.fd = memfd_create("other", MFD_CLOEXEC);
+	ck_assert_int_eq(ftruncate(other.fd, 1 << 20), 0);
+	ck_assert_int_eq(fe_add_mem_reg(&e.fe, &other), -EIO);
+	echo_check(&r.ring[0], 10);
+	/* Each pair takes it back; the first one has something else in its place. */
+	other.size /= 2;
+	maps = atomic_load(&e.maps);
+	ck_assert_int_eq(fe_rem_mem_reg(&e.fe, region), 0);
+	ck_assert_int_eq(fe_add_mem_reg(&e.fe, &other), 0);
+	ck_assert_int_eq(fe_rem_mem_reg(&e.fe, region), 0);
+	ck_assert_int_eq(fe_add_mem_reg(&e.fe, &other), 0);
+	ck_assert_uint_eq(atomic_load(&e.maps), maps + 1);
+	ck_assert_int_eq(fe_rem_mem_reg(&e.fe, &other), 0);
+	close(other.fd);
+	echo_check(&r.ring[0], 10);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
 #define MIB (UINT64_C(1) << 20)
 /* Next to one region of 1 MiB at guest address 0 and user address 16 MiB, in a file of 2 MiB. */
 static const struct vu_region wrong_regions[] = {
@@ -501,6 +545,7 @@ int main(void)
 	ADD(region_removed_while_a_request_uses_it);
 	ADD(front_end_leaves_while_a_request_uses_memory);
 	ADD(removal_with_and_without_fd);
+	ADD(memory_told_repeatedly);
 	tcase_add_loop_test(tc, wrong_region, 0, ARRAY_SIZE(wrong_regions));
 	tcase_add_loop_test(tc, wrong_table, 0, 9);
 	tcase_add_test(tc, table_in_its_longest_form);
