@@ -76,7 +76,7 @@ static int split_avail(struct ring *r, unsigned int want)
 	return (int)(again + (uint16_t)(r->seen - r->next));
 }
 
-/* A part of both callers: a call for each request would cost more than the walk of a short chain. */
+/* Part of both callers: a call for each request would cost more than walking a short chain. */
 static inline __attribute__((always_inline)) const char *
 split_walk(struct ring *r, struct chain *c, struct chain_env *env, uint16_t head)
 {

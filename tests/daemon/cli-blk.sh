@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# The command line of vhost-user-blk, how it starts and how it ends; and that nothing is left behind.
+# The command line of vhost-user-blk, how it starts and how it ends; and that nothing is left
+# behind.
 
 . "$(dirname "$0")/lib-cli.sh"
 

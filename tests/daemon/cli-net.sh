@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# The command line of vhost-user-net, how it starts and how it ends; and that nothing is left behind. Interfaces are
-# made in a network namespace of this test, for which it takes root; without that only the rest is tested.
+# The command line of vhost-user-net, how it starts and how it ends; and that nothing is left
+# behind. Interfaces are made in a network namespace of this test, for which it takes root;
+# without that only the rest is tested.
 
 if [ "${1:-}" != inside ] && [ "$(id -u)" -eq 0 ] && [ -c /dev/net/tun ]; then
 	exec unshare -n "$BASH" "$0" inside

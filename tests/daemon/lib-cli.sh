@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
-# What the tests of the daemons' command lines share: how a refusal looks, and what holds for each daemon.
+# What the tests of the daemons' command lines share: how a refusal looks, and what holds for each
+# daemon.
 #
-# A test sources this file, calls cli_of, and says what a good command line is; then it calls the functions below
-# for what is the same everywhere, and adds its own. Everything happens in the folder $work, so that what is left
-# behind is seen.
+# A test sources this file, calls cli_of, and says what a good command line is; then it calls the
+# functions below for what is the same everywhere, and adds its own. Everything happens in the
+# folder $work, so that what is left behind is seen.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../interop/lib.sh"
 
@@ -36,8 +37,8 @@ listing()
 	find "$work" -type f -exec cksum {} + | sort
 }
 
-# refused_with NAME STATUS WORD COMMAND...: the command ends with this status, one line on stderr with this
-# word in it, nothing on stdout, and nothing left behind.
+# refused_with NAME STATUS WORD COMMAND...: the command ends with this status, one line on stderr
+# with this word in it, nothing on stdout, and nothing left behind.
 refused_with()
 {
 	local name=$1 status=$2 word=$3 before found

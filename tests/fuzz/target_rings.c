@@ -7,9 +7,9 @@
  * happens between the device's taking a request and its looking at it.  If the input wants so,
  * the rings begin with in-flight memory whose contents are the input's too.
  *
- * Behind an IOMMU, translations come and go while the rings run, and the device's questions are answered
- * late, wrongly or never.  What the device is given must be translated: from the update on
- * which says so, until the answer to the invalidation.  With the dirty log, each page
+ * Behind an IOMMU, translations come and go while the rings run, and the device's questions are
+ * answered late, wrongly or never.  What the device is given must be translated: from the update
+ * on which says so, until the answer to the invalidation.  With the dirty log, each page
  * which changes while the device runs must be in it.
  */
 #include <errno.h>

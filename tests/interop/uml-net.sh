@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# User-mode Linux on a tap: it is found by ping of any size, in both directions, after a reset of the device and
-# after the daemon's replacement. All traffic stays in a network namespace of this test.
+# User-mode Linux on a tap: it is found by ping of any size, in both directions, after a reset of
+# the device and after the daemon's replacement. All traffic stays in a network namespace of this
+# test.
 
 if [ "${1:-}" != inside ]; then
 	[ "$(id -u)" -eq 0 ] || { echo "1..0 # SKIP a network namespace takes root"; exit 0; }

@@ -2,9 +2,9 @@
 /*
  * All features at once: a random sequence of messages while requests flow on two workers.
  *
- * A seed decides which features there are and what happens.  Some requests are
- * kept by the device for a round, so that messages find them outstanding.  Each must come back with the
- * right bytes, whatever was stopped, abandoned, invalidated, logged, replaced or cut off
+ * A seed decides which features there are and what happens.  Some requests are kept by the device
+ * for a round, so that messages find them outstanding.  Each must come back with the right bytes,
+ * whatever was stopped, abandoned, invalidated, logged, replaced or cut off
  * meanwhile; in the end nothing is left.
  */
 #include <errno.h>
