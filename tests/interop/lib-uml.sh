@@ -19,10 +19,9 @@ uml_modules=$(echo /usr/lib/uml/modules/*)
 uml_drivers=virtio_blk
 uml_type=2
 
-# uml_guest NAME "DAEMON..." [VAR=VALUE...] <COMMANDS: run the commands in a guest that has the
-# daemons' devices, disks as vda, vdb and so on, and print the rows for its results. The root file
-# system is the host's, read-only.
-uml_guest()
+# start_uml_guest NAME "DAEMON..." [VAR=VALUE...] <COMMANDS: run the commands in a guest that has the
+# daemons' devices, disks as vda, vdb and so on. The root file system is the host's, read-only.
+start_uml_guest()
 {
 	local name=$1 daemons=$2 files=$tmp/guest-${1//[^a-z0-9]/-} device devices=()
 
@@ -39,6 +38,18 @@ uml_guest()
 		con=null con0=null,fd:1 loglevel=1 "${devices[@]}" \
 		>"$files.log" 2>&1 </dev/null &
 	pids["guest $name"]=$!
-	end_guest "guest $name"
-	guest_rows "$name" "$files.log"
+}
+
+# end_uml_guest NAME: wait until it is off, and print the rows for its results.
+end_uml_guest()
+{
+	end_guest "guest $1"
+	guest_rows "$1" "$tmp/guest-${1//[^a-z0-9]/-}.log"
+}
+
+# uml_guest NAME "DAEMON..." [VAR=VALUE...] <COMMANDS: both.
+uml_guest()
+{
+	start_uml_guest "$@"
+	end_uml_guest "$1"
 }

@@ -4,17 +4,20 @@
 interop_tests = \
 	tests/interop/uml-fio.sh \
 	tests/interop/qemu-stop.sh \
+	tests/interop/net-qemu.sh \
+	tests/interop/net-migrate.sh \
+	tests/interop/net-trouble.sh \
 	tests/interop/qemu-memory.sh \
 	tests/interop/qemu-kill.sh \
 	tests/interop/qemu-migrate.sh \
 	tests/interop/qemu-postcopy.sh \
 	tests/interop/qemu-iommu.sh \
 	tests/interop/qemu-blk.sh \
+	tests/interop/net-uml.sh \
 	tests/interop/uml-discard.sh \
 	tests/interop/qemu-reconnect.sh \
 	tests/interop/dpdk-net.sh \
 	tests/interop/uml-config.sh \
-	tests/interop/uml-net.sh \
 	tests/interop/uml-error.sh \
 	tests/interop/uml-blk.sh \
 	tests/interop/qemu-rng.sh \
@@ -30,7 +33,9 @@ EXTRA_DIST += $(interop_tests) \
 	tests/interop/lib-uml.sh \
 	tests/interop/lib-qemu.sh \
 	tests/interop/lib-migrate.sh \
+	tests/interop/lib-net.sh \
 	tests/interop/guest.sh \
+	tests/interop/guest-net.sh \
 	tests/interop/pattern.sh \
 	tests/interop/qmp
 

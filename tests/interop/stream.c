@@ -226,15 +226,31 @@ static void *echo(void *arg)
 	return NULL;
 }
 
-static void serve(uint16_t port)
+/* For both, or for a kernel which has only IPv4. */
+static int listen_on(uint16_t port)
 {
 	const struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1, client;
+	const struct sockaddr_in any4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	const struct sockaddr *address = (const struct sockaddr *)&any;
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+	socklen_t len = sizeof(any);
+
+	if (fd < 0 && errno == EAFNOSUPPORT) {
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		address = (const struct sockaddr *)&any4;
+		len = sizeof(any4);
+	}
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+	    bind(fd, address, len) || listen(fd, 64))
+		fail("listen", errno);
+	return fd;
+}
+
+static void serve(uint16_t port)
+{
+	int fd = listen_on(port), client;
 	pthread_t id;
 
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-	    bind(fd, (const struct sockaddr *)&any, sizeof(any)) || listen(fd, 64))
-		fail("listen", errno);
 	puts("stream: serving");
 	fflush(stdout);
 	while ((client = accept4(fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
