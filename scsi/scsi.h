@@ -37,6 +37,7 @@
 struct scsi_cmd;
 struct scsi_lun;
 struct scsi_nexus;
+struct scsi_path;
 struct scsi_target;
 struct vhost_worker;
 
@@ -92,8 +93,10 @@ struct scsi_cmd {
 	/* private from submit to done */
 	struct scsi_nexus *nexus;
 	struct scsi_lun *lun;
-	struct scsi_cmd *next, **link;	/* in the unit's list of commands */
-	unsigned int flags;
+	struct scsi_path *path;		/* the nexus's way to the unit */
+	struct scsi_cmd *next, **link;	/* in the path's list of commands */
+	uint64_t number;		/* in the order in which the nexus has taken them */
+	unsigned int flags;		/* SCSI_CMD_*, of nexus.c */
 	uint64_t u64[4];		/* of whoever carries it out */
 	void *ptr[4];
 	struct storage_io io;
@@ -105,6 +108,7 @@ struct scsi_lun_params {
 	struct storage *storage;	/* outlives the unit; NULL: passthrough */
 	const char *passthrough;	/* a /dev/sg device; NULL: none */
 	bool cdrom;
+	unsigned int block_size;	/* bytes, 512 or 4096; 0: 512, and 2048 of a CD-ROM */
 	const char *serial;		/* up to 20 characters; NULL: made of the address */
 	const char *reservations;	/* file for persistent reservations (APTPL); NULL: none */
 };
@@ -116,8 +120,10 @@ struct scsi_target_ops {
 		      uint32_t reason);
 };
 
-int scsi_target_new(struct scsi_target **target, const struct scsi_target_ops *ops, void *arg);
-/* All nexuses are closed. */
+/* Control worker, which is given. */
+int scsi_target_new(struct scsi_target **target, struct vhost_worker *control,
+		    const struct scsi_target_ops *ops, void *arg);
+/* All nexuses are closed.  Units are freed, their storages are not.  Control worker. */
 void scsi_target_free(struct scsi_target *target);
 
 /*
