@@ -94,6 +94,17 @@ void *daemon_own(const struct daemon_run *run)
 	return run->own;
 }
 
+struct vhost_worker *daemon_control(const struct daemon_run *run)
+{
+	return run->control;
+}
+
+struct vhost_worker *const *daemon_workers(const struct daemon_run *run, unsigned int *n)
+{
+	*n = run->num_workers;
+	return run->workers;
+}
+
 unsigned int daemon_dev_flags(const struct daemon_conf *conf)
 {
 	return conf->iommu ? VHOST_DEV_IOMMU : 0;
@@ -297,7 +308,7 @@ static int daemon_attach(struct daemon_run *run)
 {
 	int ret;
 
-	if (run->num_workers)
+	if (run->num_workers && !run->daemon->binds)
 		vhost_dev_bind(run->dev, run->workers, run->num_workers);
 	ret = daemon_serve_socket(run);
 	if (ret)
@@ -397,6 +408,8 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 			status = DAEMON_OK;
 		close_fd(&run.sock.fd);
 	}
+	if (d->forget)
+		d->forget(&run);
 	free(run.own);
 	return status;
 }

@@ -5,7 +5,7 @@
  *   struct scsi_table  units by address; the target has one of all units, each nexus one of
  *                      its paths.  So a command finds its unit without a lock.
  *   struct scsi_path   a nexus's way to one unit: channel, and the commands on it.
- *   struct scsi_sweep     something which every nexus has to do its part of (struct scsi_part):
+ *   struct scsi_sweep  something which every nexus has to do its part of (struct scsi_part):
  *                      task management, a unit which comes or goes.
  *
  * A part begins on its nexus's worker, waits there for the commands which it concerns,
