@@ -76,11 +76,9 @@ void scsi_finish(struct scsi_cmd *cmd);
 bool scsi_aborted(const struct scsi_cmd *cmd);
 
 /*
- * The nexus's way to the unit's storage; the one of a command costs no search.  What is
- * submitted within scsi_execute(), or within done() of an operation, needs no commit.  On the
- * nexus's worker.
+ * The way of a command, which has a unit, to the unit's storage.  What is submitted within
+ * scsi_execute(), or within done() of an operation, needs no commit.  On its worker.
  */
-struct storage_chan *scsi_nexus_chan(struct scsi_nexus *nexus, const struct scsi_lun *lun);
 struct storage_chan *scsi_cmd_chan(const struct scsi_cmd *cmd);
 struct vhost_worker *scsi_nexus_worker(const struct scsi_nexus *nexus);
 

@@ -161,8 +161,8 @@ enum scsi_tmf {
 
 /* Their answers, with virtio-scsi's numbers. */
 enum scsi_tmf_response {
-	SCSI_TMF_COMPLETE = 0, SCSI_TMF_BAD_TARGET = 3, SCSI_TMF_SUCCEEDED = 10,
-	SCSI_TMF_REJECTED = 11, SCSI_TMF_INCORRECT_LUN = 12,
+	SCSI_TMF_COMPLETE = 0, SCSI_TMF_BAD_TARGET = 3, SCSI_TMF_FAILED = 9,
+	SCSI_TMF_SUCCEEDED = 10, SCSI_TMF_REJECTED = 11, SCSI_TMF_INCORRECT_LUN = 12,
 };
 
 /*
@@ -173,13 +173,14 @@ struct scsi_tmf_request {
 	enum scsi_tmf function;
 	struct scsi_address address;
 	uint64_t tag;			/* ABORT_TASK, QUERY_TASK */
+	/* possibly within scsi_tmf() */
 	void (*done)(struct scsi_tmf_request *request, enum scsi_tmf_response response);
-	/* private */
-	struct scsi_target *target;
-	unsigned int pending;
-	void *ptr[2];
 };
 void scsi_tmf(struct scsi_target *target, struct scsi_tmf_request *request);
+
+/* Whether there is such a unit: COMPLETE, BAD_TARGET or INCORRECT_LUN.  Control worker. */
+enum scsi_tmf_response scsi_target_knows(const struct scsi_target *target,
+					 const struct scsi_address *address);
 
 /* The driver starts anew: unit attention POWER ON, mode pages and reservations as after it. */
 void scsi_target_reset(struct scsi_target *target);
