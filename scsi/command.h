@@ -7,16 +7,7 @@
 #define SCSI_COMMAND_H
 
 #include "scsi/scsi.h"
-
-/* Mode pages and what else spc.c remembers of a unit; under the unit's lock. */
-struct spc_state {
-	int todo;
-};
-
-/* Reservations of a unit; under the unit's lock. */
-struct pr_state {
-	int todo;
-};
+#include "scsi/state.h"
 
 /*
  * The unit has just been made: all but this half's state is filled in.  Reads the file of

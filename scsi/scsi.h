@@ -27,6 +27,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "libvhost.h"
 #include "storage/storage.h"
 
 #define SCSI_CDB_MAX		32	/* bytes, virtio-scsi's cdb_size */
@@ -39,7 +40,6 @@ struct scsi_lun;
 struct scsi_nexus;
 struct scsi_path;
 struct scsi_target;
-struct vhost_worker;
 
 /* SAM-5 5.3.1 */
 enum scsi_status {
@@ -76,6 +76,7 @@ struct scsi_cmd {
 	struct scsi_address address;
 	uint64_t tag;			/* the initiator's name for it */
 	enum scsi_attr attr;
+	uint32_t initiator;		/* whose it is, for reservations; 0 where there is one only */
 	uint8_t cdb[SCSI_CDB_MAX];	/* zeroes behind the end */
 	const struct iovec *out, *in;	/* data-out and data-in buffers; at most one of them is used */
 	unsigned int out_cnt, in_cnt;
@@ -97,8 +98,13 @@ struct scsi_cmd {
 	struct scsi_cmd *next, **link;	/* in the path's list of commands */
 	uint64_t number;		/* in the order in which the nexus has taken them */
 	unsigned int flags;		/* SCSI_CMD_*, of nexus.c */
-	uint64_t u64[4];		/* of whoever carries it out */
-	void *ptr[4];
+	/* private to whoever carries it out */
+	uint64_t lba, blocks;
+	struct scsi_cmd *range_next, **range_link;	/* in the unit's list of writers */
+	bool range_exclusive, range_waits;
+	void (*go)(struct scsi_cmd *cmd);
+	void *job;
+	struct vhost_work work;
 	struct storage_io io;
 };
 
