@@ -4,9 +4,7 @@
 
 #include <string.h>
 
-#include "scsi/bytes.h"
-#include "scsi/lun.h"
-#include "util.h"
+#include "scsi/op.h"
 
 /* Where a field is (SPC-4 4.5.2.4.2): SKSV, C/D, BPV and bit pointer, field pointer. */
 static void sense_field(uint8_t sks[3], const struct sense_data *data)
