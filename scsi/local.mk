@@ -14,6 +14,9 @@ bin_PROGRAMS += scsi/vhost-user-scsi
 scsi_vhost_user_scsi_SOURCES = scsi/main.c
 scsi_vhost_user_scsi_LDADD = scsi/libscsi.la daemons/libdaemons.la
 
+TESTS += tests/daemon/cli-scsi.sh
+EXTRA_DIST += tests/daemon/cli-scsi.sh
+
 if HAVE_CHECK
 scsi_world_tests = tests/unit/test_virtio_scsi tests/unit/test_scsi_tmf tests/unit/test_scsi_hotplug
 check_PROGRAMS += $(scsi_world_tests)

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "scsi/target.h"
 #include "storage/engine.h"
 #include "util.h"
 
@@ -216,14 +217,26 @@ static void world_add_unit(void *arg)
 	ck_assert_msg(!scsi_lun_add(virtio_scsi_target(w->scsi), &p, why, sizeof(why)), "%s", why);
 }
 
+static void world_read_pending(void *arg)
+{
+	struct world_call *call = arg;
+
+	call->ret = virtio_scsi_target(call->w->scsi)->pending != 0;
+}
+
 void world_add(struct world *w, const struct world_unit *unit)
 {
 	struct world_call call = { .w = w, .unit = unit };
+	time_t deadline = time(NULL) + FE_TIMEOUT_MS / 1000;
 
 	ck_assert_uint_lt(w->num_units, WORLD_UNITS_MAX);
 	world_open_storage(w, w->num_units, unit);
 	vhost_worker_call(w->control, world_add_unit, &call);
 	w->num_units++;
+	do {
+		ck_assert_msg(time(NULL) < deadline, "the unit does not come");
+		vhost_worker_call(w->control, world_read_pending, &call);
+	} while (call.ret);
 }
 
 static void world_removed(void *arg)

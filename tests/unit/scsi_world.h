@@ -73,7 +73,7 @@ void world_disconnect(struct world *w);
 void world_up(struct world *w, const struct world_params *params, uint64_t features);
 void world_down(struct world *w);
 
-/* Add and remove a unit while the device works; its image is the next one. */
+/* A unit comes, with the next image, or goes while the device works; all is done then. */
 void world_add(struct world *w, const struct world_unit *unit);
 int world_remove(struct world *w, uint8_t target, uint16_t lun);
 
