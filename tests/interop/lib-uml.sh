@@ -14,6 +14,10 @@ uml_preload=$top_builddir/tests/interop/.libs/xstate.so
 
 uml_modules=$(echo /usr/lib/uml/modules/*)
 
+# The type of the devices (VIRTIO 5), and the guest's drivers; a test may take others.
+uml_type=2
+uml_drivers=virtio_blk
+
 # uml_guest NAME "DAEMON..." [VAR=VALUE...] <COMMANDS: run the commands in a guest that has the daemons' disks
 # as vda, vdb and so on, and print the rows for its results. The root file system is the host's, read-only.
 uml_guest()
@@ -21,10 +25,10 @@ uml_guest()
 	local name=$1 daemons=$2 files=$tmp/guest-${1//[^a-z0-9]/-} device devices=()
 
 	shift 2
-	guest_script /bin/sh "MODULES=$(module_files "$uml_modules" virtio_blk | tr '\n' ' ')" "$@" >"$files.init"
+	guest_script /bin/sh "MODULES=$(module_files "$uml_modules" $uml_drivers | tr '\n' ' ')" "$@" >"$files.init"
 	chmod +x "$files.init"
 	for device in $daemons; do
-		devices+=("virtio_uml.device=$tmp/$device.sock:2")
+		devices+=("virtio_uml.device=$tmp/$device.sock:$uml_type")
 	done
 	# The guest's memory is a file in /dev/shm; uml_dir keeps its control socket out of the home folder.
 	timeout -k 5 "${guest_deadline:-180}" env LD_PRELOAD="$uml_preload" linux.uml mem=192M uml_dir="$tmp/" \

@@ -2,6 +2,7 @@
 # Tests with real front-ends, the longest first; none of them runs with LIBVHOST_INTEROP=0 in the environment.
 interop_tests = \
 	tests/interop/uml-fio.sh \
+	tests/interop/uml-scsi.sh \
 	tests/interop/qemu-stop.sh \
 	tests/interop/qemu-memory.sh \
 	tests/interop/qemu-kill.sh \
