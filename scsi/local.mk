@@ -9,3 +9,14 @@ scsi_libscsi_la_SOURCES = \
 	scsi/sweep.c scsi/table.c scsi/target.c scsi/target.h scsi/tmf.c scsi/virtio_scsi.c \
 	scsi/virtio_scsi.h
 scsi_libscsi_la_LIBADD = storage/libstorage.la libvhost/libvhost.la $(EVENT_LIBS)
+
+if HAVE_CHECK
+check_LTLIBRARIES += tests/libscsifx.la
+tests_libscsifx_la_SOURCES = tests/unit/scsi_fixture.c tests/unit/scsi_fixture.h
+tests_libscsifx_la_LIBADD = scsi/libscsi.la
+
+scsi_command_tests = tests/unit/test_scsi_block
+check_PROGRAMS += $(scsi_command_tests)
+TESTS += $(scsi_command_tests)
+tests_unit_test_scsi_block_LDADD = tests/libscsifx.la $(CHECK_LIBS)
+endif
