@@ -10,7 +10,6 @@
 #include "iov.h"
 
 #define SF_DEADLINE_S	30
-#define SF_PENDING	((void *)1)
 
 /*
  * Text
@@ -240,6 +239,7 @@ static void sf_open_storage(struct sf *sf, const struct sf_params *params)
 		.path = path, .read_only = params->read_only, .block_size = 512,
 		.cache = params->write_through ? STORAGE_CACHE_WRITETHROUGH : 0,
 		.fault = params->fault,
+		.align = params->later ? 4096 : 0,
 	};
 	int err;
 
@@ -268,11 +268,29 @@ static void sf_add(struct sf *sf, const struct sf_params *params, uint16_t lun)
 	ck_assert_msg(!err, "%s", why);
 }
 
+/* Whether the nexus has the unit already. */
+static bool sf_has_lun(struct sf *sf, uint16_t lun)
+{
+	struct iovec iov = { sf->in, 36 };
+	struct scsi_cmd cmd;
+
+	sf_cmd(sf, &cmd, "12 00 00 00 24");
+	cmd.address.lun = lun;
+	cmd.in = &iov;
+	cmd.in_cnt = 1;
+	cmd.in_len = iov.iov_len;
+	sf_start(sf, &cmd);
+	sf_wait(sf, &cmd);
+	return sf->in[0] != 0x7f;
+}
+
 void sf_add_lun(struct sf *sf, uint16_t lun)
 {
 	const struct sf_params params = { 0 };
 
 	sf_add(sf, &params, lun);
+	while (!sf_has_lun(sf, lun))
+		sf_step(sf);
 }
 
 void sf_open(struct sf *sf, const struct sf_params *params)

@@ -38,6 +38,7 @@ struct sf_params {
 	bool cdrom, read_only, write_through;
 	const char *reservations;
 	const char *fault;		/* see storage.h */
+	bool later;			/* operations on single blocks end later, on helper threads */
 };
 
 /* Without the unit attention of the beginning. */

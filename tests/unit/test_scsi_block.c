@@ -570,41 +570,101 @@ START_TEST(test_capacity)
 }
 END_TEST
 
-#define STORMS	8u			/* commands at a time */
+#define STORM	8u			/* commands at a time */
 
-/*
- * Eight COMPARE AND WRITE count a number up on one block, each expecting what the one before has
- * left; all are submitted at once, and each finds it so.
- */
+/* Commands on block 0, of each the bytes of data-out, which are all submitted at once. */
+struct storm {
+	const char *cdb;
+	uint8_t first, second;		/* bytes of the first and the second block */
+	unsigned int blocks;		/* of data-out */
+};
+
+static void storm_run(struct sf *sf, const struct storm *storm)
+{
+	static uint8_t data[STORM][1024];
+	struct scsi_cmd cmd[STORM];
+	struct iovec iov[STORM];
+	unsigned int i;
+
+	memset(sf->image, 0, 512);
+	for (i = 0; i < STORM; i++) {
+		memset(data[i], storm[i].first, 512);
+		memset(data[i] + 512, storm[i].second, 512);
+		iov[i] = (struct iovec){ data[i], storm[i].blocks * 512 };
+		sf_cmd(sf, &cmd[i], storm[i].cdb);
+		cmd[i].out = &iov[i];
+		cmd[i].out_cnt = 1;
+		cmd[i].out_len = iov[i].iov_len;
+		scsi_submit(sf->nexus, &cmd[i]);
+	}
+	scsi_commit(sf->nexus);
+	ck_assert(!sf_ended(&cmd[STORM - 1]));
+	for (i = 0; i < STORM; i++) {
+		sf_wait(sf, &cmd[i]);
+		ck_assert_msg(sf_end(&cmd[i]) == SF_GOOD, "command %u: %06x", i, sf_end(&cmd[i]));
+	}
+}
+
+#define COMPARE	"89 00 00*8 00 00 00 01"
+#define WRITE	"2a 00 00*4 00 00 01"
+#define OR	"8b 00 00*8 00 00 00 01"
+
+/* Each finds what the one before has left. */
 START_TEST(test_atomic)
 {
-	static uint8_t data[STORMS][1024];
-	const struct sf_params params = { 0 };
-	struct scsi_cmd cmd[STORMS];
-	struct iovec iov[STORMS];
-	unsigned int i, round;
+	static const struct storm storms[][STORM] = {
+		{ { COMPARE, 0, 1, 2 }, { COMPARE, 1, 2, 2 }, { COMPARE, 2, 3, 2 },
+		  { COMPARE, 3, 4, 2 }, { COMPARE, 4, 5, 2 }, { COMPARE, 5, 6, 2 },
+		  { COMPARE, 6, 7, 2 }, { COMPARE, 7, 8, 2 } },
+		{ { COMPARE, 0, 1, 2 }, { WRITE, 7, 0, 1 }, { COMPARE, 7, 3, 2 },
+		  { WRITE, 1, 0, 1 }, { OR, 2, 0, 1 }, { OR, 4, 0, 1 },
+		  { WRITE, 9, 0, 1 }, { COMPARE, 9, 8, 2 } },
+		{ { OR, 1, 0, 1 }, { OR, 2, 0, 1 }, { OR, 4, 0, 1 }, { OR, 8, 0, 1 },
+		  { COMPARE, 15, 1, 2 }, { OR, 16, 0, 1 }, { COMPARE, 17, 0, 2 },
+		  { OR, 8, 0, 1 } },
+	};
+	const struct sf_params params = { .later = true };
+	unsigned int round;
 	struct sf sf;
 
 	sf_open(&sf, &params);
-	for (round = 0; round < 20; round++) {
-		memset(sf.image, 0, 512);
-		for (i = 0; i < STORMS; i++) {
-			memset(data[i], (int)i, 512);
-			memset(data[i] + 512, (int)i + 1, 512);
-			iov[i] = (struct iovec){ data[i], 1024 };
-			sf_cmd(&sf, &cmd[i], "89 00 00*8 00 00 00 01");
-			cmd[i].out = &iov[i];
-			cmd[i].out_cnt = 1;
-			cmd[i].out_len = 1024;
-			scsi_submit(sf.nexus, &cmd[i]);
-		}
-		scsi_commit(sf.nexus);
-		for (i = 0; i < STORMS; i++) {
-			sf_wait(&sf, &cmd[i]);
-			ck_assert_uint_eq(sf_end(&cmd[i]), SF_GOOD);
-		}
-		image_is(&sf, 0, 1, STORMS);
+	for (round = 0; round < TAP_TIMES(50); round++) {
+		storm_run(&sf, storms[_i]);
+		image_is(&sf, 0, 1, 8);
 	}
+	sf_close(&sf);
+}
+END_TEST
+
+/* What the storage says, as sense. */
+START_TEST(test_errors)
+{
+	static const struct { const char *fault; struct sf_case c; } cases[] = {
+		{ "read", { "READ", "28 00 00*4 00 00 01", NULL, 512, 0x031100 } },
+		{ "read", { "VERIFY", "2f 00 00*4 00 00 01", NULL, 0, 0x031100 } },
+		{ "read", { "COMPARE AND WRITE", COMPARE, "00*1024", 0, 0x031100 } },
+		{ "read", { "ORWRITE", OR, "00*512", 0, 0x031100 } },
+		{ "write", { "WRITE", WRITE, "00*512", 0, 0x030c00 } },
+		{ "write:ENOSPC", { "no space", WRITE, "00*512", 0, 0x072707 } },
+		{ "write:EROFS", { "read-only", WRITE, "00*512", 0, 0x072700 } },
+		{ "write", { "ORWRITE writes", OR, "00*512", 0, 0x030c00 } },
+		{ "write", { "COMPARE AND WRITE writes", COMPARE, "00*1024", 0, 0x030c00 } },
+		{ "write@512", { "WRITE SAME", "41 00 00*4 00 00 02", "01*512", 0, 0x030c00 } },
+		{ "zeroes", { "WRITE SAME, zeroes", "41 00 00*4 00 00 02", "00*512", 0,
+			      0x030c00 } },
+		{ "read", { "WRITE AND VERIFY", "2e 00 00*4 00 00 01", "00*512", 0, 0x031100 } },
+		{ "flush", { "SYNCHRONIZE CACHE", "35", NULL, 0, 0x030c00 } },
+		{ "flush", { "START STOP UNIT", "1b 00 00 00 00", NULL, 0, 0x030c00 } },
+		{ "zeroes,discard", { "UNMAP", "42 00 00 00 00 00 00 00 18",
+				      "00 16 00 10 00*4 00*8 00 00 00 01 00*4", 0, 0x030c00 } },
+	};
+	const struct sf_params params = { .fault = cases[_i].fault };
+	const struct sf_case after = { "ready", "00" };
+	struct sf sf;
+
+	sf_open(&sf, &params);
+	sf_run(&sf, &cases[_i].c);
+	sf_run(&sf, &after);
 	sf_close(&sf);
 }
 END_TEST
@@ -627,7 +687,8 @@ static Suite *block_suite(void)
 	tcase_add_test(tc, test_read_only);
 	tcase_add_test(tc, test_software_write_protect);
 	tcase_add_test(tc, test_capacity);
-	tcase_add_test(tc, test_atomic);
+	tcase_add_loop_test(tc, test_atomic, 0, 3);
+	tcase_add_loop_test(tc, test_errors, 0, 15);
 	suite_add_tcase(s, tc);
 	return s;
 }
