@@ -188,8 +188,10 @@ static int scsi_check(struct daemon_run *run)
 			   daemon_conf(run)->num_queues, VIRTIO_SCSI_QUEUES_MAX);
 		return -EINVAL;
 	}
-	if (!scsi->luns.num)
-		return 0;
+	if (!scsi->luns.num) {
+		daemon_err("--lun: it is required");
+		return -EINVAL;
+	}
 	scsi->units = calloc(scsi->luns.num, sizeof(scsi->units[0]));
 	if (!scsi->units)
 		return -ENOMEM;
@@ -333,8 +335,6 @@ static int unit_add(const struct scsi *scsi, const struct unit *u)
 
 	if (ret)
 		daemon_err("--lun=%s: %s", u->name, why);
-	else
-		unit_log(u);
 	return ret;
 }
 
@@ -368,11 +368,14 @@ static int scsi_create(struct daemon_run *run, struct vhost_dev **dev)
 	}
 	for (i = 0; !ret && i < scsi->luns.num; i++)
 		ret = unit_add(scsi, &scsi->units[i]);
-	if (ret)
+	if (ret) {
 		virtio_scsi_free(scsi->device);
-	else
-		*dev = virtio_scsi_dev(scsi->device);
-	return ret;
+		return ret;
+	}
+	for (i = 0; i < scsi->luns.num; i++)
+		unit_log(&scsi->units[i]);
+	*dev = virtio_scsi_dev(scsi->device);
+	return 0;
 }
 
 static void scsi_destroy(struct daemon_run *run)

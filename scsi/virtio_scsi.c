@@ -227,6 +227,7 @@ static void vs_begin(struct vs_queue *vq, struct vhost_req *req)
 	cmd->attr = (enum scsi_attr)head.task_attr;
 	cmd->out_len = req->out_len - header;
 	cmd->in_len = req->in_len - vc->response;
+	cmd->initiator = 0;
 	cmd->done = vs_done;
 	if (!virtio_scsi_get_address(&cmd->address, head.lun))
 		vs_refuse(vc, VIRTIO_SCSI_S_BAD_TARGET);
@@ -456,10 +457,11 @@ static void vs_queue_stop(struct vhost_queue *q)
 static int vs_set_config(struct vhost_dev *dev, uint32_t off, const void *buf, uint32_t len)
 {
 	const uint32_t start = offsetof(struct virtio_scsi_config, sense_size);
+	const uint32_t end = offsetof(struct virtio_scsi_config, max_channel);
 	struct virtio_scsi *vs = vhost_dev_opaque(dev);
 	uint32_t sizes[2] = { vs_size(&vs->sense_size), vs_size(&vs->cdb_size) }, i;
 
-	if (off < start || off % 4 || len % 4 || len > start + sizeof(sizes) - off)
+	if (off < start || off >= end || len > end - off || off % 4 || len % 4)
 		return -EINVAL;
 	for (i = 0; i < len / 4; i++) {
 		uint32_t value;

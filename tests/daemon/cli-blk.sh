@@ -2,60 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The command line of vhost-user-blk, how it starts and how it ends; and that nothing is left behind.
 
-. "$(dirname "$0")/../interop/lib.sh"
-
-give_fd=${GIVE_FD:-$top_builddir/tests/daemon/give_fd}
-man=${top_srcdir:-$interop/../..}/man/vhost-user-blk.1
-
-# Everything happens in this folder, so that what is left behind is seen.
-work=$tmp/work
-mkdir "$work" && cd "$work" || exit 1
-truncate -s 1M disk
-truncate -s 1000 odd
-truncate -s 4608 sectors
-echo "not a socket" >file
-mkdir folder
-: >empty
-mkfifo fifo
-
-# What is there, but for times: to find out what an image can do is no change.
-listing()
-{
-	ls -lRA --time-style=+ "$work"
-	cksum disk file odd sectors empty
-}
-
-# refused_with NAME STATUS WORD COMMAND...: the command ends with this status, one line on stderr with this
-# word in it, nothing on stdout, and nothing left behind.
-refused_with()
-{
-	local name=$1 status=$2 word=$3 before found
-
-	shift 3
-	before=$(listing)
-	timeout 20 "$@" >"$tmp/out" 2>"$tmp/err"
-	found=$?
-	{
-		[ $found -eq "$status" ] || echo "exit status $found instead of $status"
-		[ "$(wc -l <"$tmp/err")" -eq 1 ] || echo "not one line on stderr"
-		grep -q '^vhost-user-blk: ' "$tmp/err" || echo "stderr does not begin with the name"
-		grep -qe "$word" "$tmp/err" || echo "stderr does not say $word"
-		[ ! -s "$tmp/out" ] || echo "something on stdout"
-		[ "$before" = "$(listing)" ] || echo "something was left behind"
-	} >"$tmp/wrong"
-	[ ! -s "$tmp/wrong" ]
-	row $? "$name" && return
-	cat "$tmp/wrong" "$tmp/err" | comment
-}
-
-# usage WORD ARG...: refused as a wrong command line.
-usage()
-{
-	local word=$1
-
-	shift
-	refused_with "usage: $(tr '\n' ' ' <<<"${*:-nothing}")" 2 "$word" "$daemon" "$@"
-}
+program=vhost-user-blk
+. "$(dirname "$0")/cli.sh"
 
 # usage_with WORD ARG...: the same, when all else is good.
 usage_with()
@@ -66,23 +14,9 @@ usage_with()
 	usage "$word" --socket-path=s --blk-file=disk "$@"
 }
 
-# cannot NAME WORD ARG...: refused while it starts.
-cannot()
-{
-	local name=$1 word=$2
-
-	shift 2
-	refused_with "$name" 1 "$word" "$daemon" "$@"
-}
-
 # --- Options which only print ---
 
 capabilities='{"type":"block","features":["read-only","blk-file"]}'
-
-prints_capabilities()
-{
-	[ "$("$daemon" "$@" 2>&1)" = "$capabilities" ] && "$daemon" "$@" >/dev/null
-}
 
 before=$(listing)
 check "capabilities" prints_capabilities --print-capabilities
@@ -94,21 +28,6 @@ check "help" "$daemon" --help
 check "version" "$daemon" --version
 equal "the version is one line with the name" 1 "$("$daemon" --version | grep -c '^vhost-user-blk [0-9]')"
 refused_with "help into a full disk" 1 "--help: No space" sh -c '"$1" --help >/dev/full' sh "$daemon"
-
-help_options()
-{
-	"$daemon" --help | grep -o '^  --[a-z-]*' | tr -d ' ' | sort
-}
-
-manual_options()
-{
-	sed -n 's/^\.It Fl -\([a-z-]*\).*/--\1/p' "$man" | sort
-}
-
-manual_is_clean()
-{
-	[ -z "$(mandoc -Tlint "$man" 2>&1 | tee /dev/stderr)" ]
-}
 
 equal "help and the manual have the same options" "$(help_options)" "$(manual_options)"
 equal "these are all that there should be" 21 "$(help_options | uniq | wc -l)"
@@ -277,14 +196,6 @@ kill -INT "${pids[sigint]}"
 check "SIGINT ends the daemon" end_process sigint
 [ ! -e "$tmp/sigint.sock" ]
 row $? "SIGINT: the socket is gone"
-
-# stays NAME: a front-end is connected, and stays.
-stays()
-{
-	"$give_fd" stay "$tmp/$1.sock" >"$tmp/$1.stays" 2>&1 &
-	pids[$1.stays]=$!
-	wait_until 30 grep -q ready "$tmp/$1.stays"
-}
 
 for threads in 0 2; do
 	start_daemon sigterm --blk-file=disk --threads=$threads
