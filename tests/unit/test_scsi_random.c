@@ -8,7 +8,7 @@
 
 #include "scsi_fixture.h"
 
-#define ROUNDS		3000u
+#define ROUNDS		800u
 #define AT_A_TIME	8u
 #define ROOM		(64u << 10)	/* bytes of data each way */
 #define GUARD		64u
