@@ -30,10 +30,10 @@ objects frontend $2
 wait $!
 objects common $3
 objects storage $4
-objects scsi $5
+objects units $5
 for target in "$srcdir"/tests/fuzz/target_*.c; do
 	name=$(basename "$target" .c)
 	objects "$name" "tests/fuzz/$name.c"
 	$clang -fsanitize=fuzzer -o "$out/${name#target_}" "$out/$name"/*.o "$out"/common/*.o \
-		"$out"/scsi/*.o "$out"/storage/*.o "$out"/frontend/*.o "$out"/libvhost/*.o $libs
+		"$out"/units/*.o "$out"/storage/*.o "$out"/frontend/*.o "$out"/libvhost/*.o $libs
 done

@@ -311,10 +311,18 @@ void sf_open(struct sf *sf, const struct sf_params *params)
 	sf_run(sf, &power_on);
 }
 
+/* What the workers have to tell each other, at most so many times to and fro. */
+#define SF_MAILS	8u
+
 void sf_close(struct sf *sf)
 {
+	unsigned int i;
+
+	/* The last of what is on its way frees the target. */
 	scsi_nexus_close(sf->nexus);
 	scsi_target_free(sf->target);
+	for (i = 0; i < SF_MAILS; i++)
+		event_base_loop(sf->base, EVLOOP_NONBLOCK);
 	storage_close(sf->st);
 	vhost_worker_free(sf->worker);
 	event_base_free(sf->base);
