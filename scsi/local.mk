@@ -38,4 +38,19 @@ tests_unit_test_scsi_tmf_LDADD = $(scsi_world_ldadd)
 tests_unit_test_scsi_hotplug_SOURCES = tests/unit/test_scsi_hotplug.c $(scsi_world)
 tests_unit_test_scsi_hotplug_LDFLAGS = $(scsi_world_ldflags)
 tests_unit_test_scsi_hotplug_LDADD = $(scsi_world_ldadd)
+
+check_LTLIBRARIES += tests/libscsifx.la
+tests_libscsifx_la_SOURCES = tests/unit/scsi_fixture.c tests/unit/scsi_fixture.h
+tests_libscsifx_la_LIBADD = scsi/libscsi.la
+
+scsi_command_tests = \
+	tests/unit/test_scsi_block tests/unit/test_scsi_cdrom tests/unit/test_scsi_primary \
+	tests/unit/test_scsi_random tests/unit/test_scsi_reserve
+check_PROGRAMS += $(scsi_command_tests)
+TESTS += $(scsi_command_tests)
+tests_unit_test_scsi_block_LDADD = tests/libscsifx.la $(CHECK_LIBS)
+tests_unit_test_scsi_cdrom_LDADD = tests/libscsifx.la $(CHECK_LIBS)
+tests_unit_test_scsi_primary_LDADD = tests/libscsifx.la $(CHECK_LIBS)
+tests_unit_test_scsi_random_LDADD = tests/libscsifx.la $(CHECK_LIBS)
+tests_unit_test_scsi_reserve_LDADD = tests/libscsifx.la $(CHECK_LIBS)
 endif
