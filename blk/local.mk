@@ -13,7 +13,7 @@ tests_daemon_give_fd_SOURCES = tests/daemon/give_fd.c
 tests_daemon_give_fd_LDADD = frontend/libfrontend.la
 
 TESTS += tests/daemon/cli-blk.sh
-EXTRA_DIST += tests/daemon/cli.sh tests/daemon/cli-blk.sh
+EXTRA_DIST += tests/daemon/cli-blk.sh
 
 if HAVE_CHECK
 blk_tests = \

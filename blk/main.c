@@ -185,6 +185,7 @@ int main(int argc, char **argv)
 		.features = features,
 		.options = options,
 		.own_size = sizeof(struct blk),
+		.queues = &daemon_request_queues,
 		.check = blk_check,
 		.open = blk_open,
 		.create = blk_create,

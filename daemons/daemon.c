@@ -21,6 +21,7 @@
 #include "util.h"
 
 #define THREADS_MAX 64
+#define WIDTH_MAX 2
 
 struct daemon_run {
 	const struct daemon *daemon;
@@ -61,8 +62,6 @@ static const struct option_def common_options[] = {
 	  .help = "serve the listening or connected socket which is file descriptor N" },
 	{ "connect", OPTION_TEXT, FIELD(connect), .arg = "PATH",
 	  .help = "connect to the front-end which listens on a Unix socket at PATH" },
-	{ "num-queues", OPTION_NUMBER, FIELD(num_queues), .arg = "N", .min = 1, .max = 256,
-	  .help = "number of request queues, 1 to 256 (default 16)" },
 	{ "queue-size", OPTION_NUMBER, FIELD(queue_size), .arg = "N", .min = 1, .max = 32768,
 	  .help = "longest ring which a front-end may set up (default 1024)" },
 	{ "threads", OPTION_NUMBER, FIELD(threads), .arg = "N", .max = THREADS_MAX,
@@ -80,6 +79,23 @@ static const struct option_def common_options[] = {
 	{ "help", OPTION_ACTION, .help = "print this help, and exit" },
 	{ "version", OPTION_ACTION, .help = "print the version, and exit" },
 	{ 0 }
+};
+
+const struct daemon_queues daemon_request_queues = {
+	.option = { { "num-queues", OPTION_NUMBER, FIELD(num_queues), .arg = "N",
+		      .min = 1, .max = 256,
+		      .help = "number of request queues, 1 to 256 (default 16)" } },
+	.count = 16,
+	.width = 1,
+};
+
+/* With a control queue there are as many virtqueues as a device may have. */
+const struct daemon_queues daemon_queue_pairs = {
+	.option = { { "queue-pairs", OPTION_NUMBER, FIELD(num_queues), .arg = "N",
+		      .min = 1, .max = 127,
+		      .help = "pairs of a receive and a transmit queue, 1 to 127 (default 1)" } },
+	.count = 1,
+	.width = 2,
 };
 
 #undef FIELD
@@ -134,6 +150,7 @@ static void print_help(const struct daemon *d)
 	printf("usage: %s OPTION...\n\n%s\n\n", d->name, d->summary);
 	options_help(d->options, stdout);
 	printf("\n");
+	options_help(d->queues->option, stdout);
 	options_help(common_options, stdout);
 	printf("\nSee %s(1).\n", d->name);
 }
@@ -185,8 +202,8 @@ static int daemon_check(struct daemon_run *run)
 		return -EINVAL;
 	}
 	if (conf->threads > conf->num_queues) {
-		daemon_err("--threads=%u: more than queues, of which there are --num-queues=%u",
-			   conf->threads, conf->num_queues);
+		daemon_err("--threads=%u: more than queues, of which there are --%s=%u",
+			   conf->threads, run->daemon->queues->option[0].name, conf->num_queues);
 		return -EINVAL;
 	}
 	return run->daemon->check(run);
@@ -196,6 +213,7 @@ static int daemon_configure(struct daemon_run *run, int argc, char **argv)
 {
 	struct option_table tables[] = {
 		{ .defs = run->daemon->options, .values = run->own },
+		{ .defs = run->daemon->queues->option, .values = &run->conf },
 		{ .defs = common_options, .values = &run->conf },
 	};
 	int ret = options_parse(tables, ARRAY_SIZE(tables), argc, argv);
@@ -304,12 +322,23 @@ static int daemon_serve_socket(struct daemon_run *run)
 	return vhost_dev_attach(run->dev, run->control, fd);
 }
 
+/* Deal the queues out to the workers, those which belong together to the same one. */
+static void daemon_bind(struct daemon_run *run)
+{
+	struct vhost_worker *workers[THREADS_MAX * WIDTH_MAX];
+	unsigned int i, n = run->num_workers * run->daemon->queues->width;
+
+	for (i = 0; i < n; i++)
+		workers[i] = run->workers[i / run->daemon->queues->width];
+	if (n && !run->daemon->binds)
+		vhost_dev_bind(run->dev, workers, n);
+}
+
 static int daemon_attach(struct daemon_run *run)
 {
 	int ret;
 
-	if (run->num_workers && !run->daemon->binds)
-		vhost_dev_bind(run->dev, run->workers, run->num_workers);
+	daemon_bind(run);
 	ret = daemon_serve_socket(run);
 	if (ret)
 		daemon_err("cannot serve the socket: %s", strerror(-ret));
@@ -387,7 +416,7 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 {
 	struct daemon_run run = {
 		.daemon = d,
-		.conf = { .fd = -1, .num_queues = 16, .log_level = LEVEL_INFO },
+		.conf = { .fd = -1, .num_queues = d->queues->count, .log_level = LEVEL_INFO },
 		.sock = DAEMON_SOCK_NONE,
 	};
 	int status = DAEMON_USAGE;

@@ -21,7 +21,7 @@ struct daemon_conf {
 	const char *socket_path;	/* NULL: not given */
 	int fd;				/* -1: not given */
 	const char *connect;		/* NULL: not given */
-	unsigned int num_queues;
+	unsigned int num_queues;	/* of what the daemon has: struct daemon_queues */
 	unsigned int queue_size;	/* entries; 0: not given */
 	unsigned int threads;		/* queue workers; 0: the control worker serves the queues */
 	unsigned int poll_us;
@@ -35,6 +35,16 @@ enum { DAEMON_OK = 0, DAEMON_FAILED = 1, DAEMON_USAGE = 2 };
 
 struct daemon_run;
 
+/* What the user may ask for several of: queues which are served independently of each other. */
+struct daemon_queues {
+	struct option_def option[2];	/* its field is num_queues, and the end of the table */
+	unsigned int count;		/* of them by default */
+	unsigned int width;		/* virtqueues of each, which one thread serves */
+};
+
+/* Request queues, --num-queues; and pairs of queues to receive and to send, --queue-pairs. */
+extern const struct daemon_queues daemon_request_queues, daemon_queue_pairs;
+
 /*
  * What a daemon is.  The functions run on the main thread, in the order in which they
  * stand here; those which can fail return a negative errno after daemon_err() has said
@@ -47,6 +57,7 @@ struct daemon {
 	const char *const *features;	/* likewise; words, then NULL */
 	const struct option_def *options; /* its fields are in the device's own state */
 	size_t own_size;		/* bytes of that state, which is zero at first */
+	const struct daemon_queues *queues;
 
 	/* Whether the options make sense together. */
 	int (*check)(struct daemon_run *run);
@@ -70,8 +81,9 @@ int daemon_main(const struct daemon *daemon, int argc, char **argv);
 const struct daemon_conf *daemon_conf(const struct daemon_run *run);
 void *daemon_own(const struct daemon_run *run);
 
-/* The control worker, and those of the queues, *n of them, which may be 0.  From create on. */
+/* The worker which the device will be served on, from open to destroy. */
 struct vhost_worker *daemon_control(const struct daemon_run *run);
+/* The workers of the queues, *n of them, which may be 0.  From create to destroy. */
 struct vhost_worker *const *daemon_workers(const struct daemon_run *run, unsigned int *n);
 
 /* What the common options mean for struct vhost_dev_params. */

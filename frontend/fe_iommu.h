@@ -77,7 +77,8 @@ int fe_iommu_push(struct fe *fe, const struct fe_iommu *iommu);
 int fe_iommu_invalidate(struct fe *fe, struct fe_iommu *iommu, uint64_t iova, uint64_t size);
 
 /*
- * Wait for one request on the back-end channel, which must be an IOTLB_MSG, and serve it: send
+ * Wait for one request on the back-end channel, which must be an IOTLB_MSG (changes of the
+ * configuration are acknowledged on the way), and serve it: send
  * the UPDATE, then the ack if one is wanted.  Where there is no translation with the permission
  * which is asked for there is no UPDATE, and the ack is not 0.  Returns 1 if there was a
  * translation, 0 if not or if the request was ACCESS_FAIL, which only counts; -ETIMEDOUT and the

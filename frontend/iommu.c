@@ -163,12 +163,31 @@ static int iommu_serve_miss(struct fe *fe, struct fe_iommu *iommu, const struct 
 	return 1;
 }
 
+/* The next message but for changes of the configuration, which may come at any time. */
+static int iommu_receive(struct fe *fe, struct fe_msg *msg, int timeout_ms)
+{
+	int64_t deadline = fe_deadline(timeout_ms);
+	int err;
+
+	do {
+		err = fe_backend_receive(fe, msg, fe_deadline_left(deadline));
+		if (err || msg->hdr.request != VU_BACKEND_CONFIG_CHANGE_MSG)
+			break;
+		err = fe_backend_reply(fe, msg, 0);
+	} while (!err);
+	if (!err && msg->hdr.request != VU_BACKEND_IOTLB_MSG) {
+		fe_msg_close(msg);
+		err = -EPROTO;
+	}
+	return err;
+}
+
 int fe_iommu_serve(struct fe *fe, struct fe_iommu *iommu, int timeout_ms)
 {
 	struct fe_msg msg;
 	int err, found = 0;
 
-	err = fe_backend_expect(fe, VU_BACKEND_IOTLB_MSG, &msg, timeout_ms);
+	err = iommu_receive(fe, &msg, timeout_ms);
 	if (err)
 		return err;
 	if (msg.u.iotlb.type == VU_IOTLB_ACCESS_FAIL) {
@@ -201,6 +220,8 @@ int fe_iommu_ring_wait(struct fe *fe, struct fe_iommu *iommu, struct fe_ring *ri
 			err = fe_iommu_serve(fe, iommu, 0);
 		else if (!fe_ring_signalled(ring))
 			return -EIO;
+		if (err == -ETIMEDOUT)
+			err = 0;	/* it was something else */
 	}
 	return err < 0 ? err : 0;
 }

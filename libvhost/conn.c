@@ -18,12 +18,6 @@
  * The end
  */
 
-static void conn_session_over(struct vhost_dev *dev)
-{
-	dev->conn.closing = false;
-	dev_session_ended(dev);
-}
-
 void conn_memory_settled(struct vhost_dev *dev)
 {
 	if (!dev->settling)
@@ -32,7 +26,7 @@ void conn_memory_settled(struct vhost_dev *dev)
 	if (dev->conn.busy)
 		proto_finish(dev, 0);
 	else
-		conn_session_over(dev);
+		dev_session_ended(dev);
 }
 
 /* The queues are drained: nothing needs the memory any more. */
@@ -40,6 +34,7 @@ static void conn_drained(struct vhost_dev *dev, int result)
 {
 	(void)result;
 	mem_use(&dev->mem, NULL);
+	dev->mem.repeats = false;
 	dev->settling = true;
 	if (!dev->mem.old)
 		conn_memory_settled(dev);
@@ -89,10 +84,11 @@ void conn_close(struct vhost_dev *dev, const char *why)
 	}
 	conn_free_events(c);
 	close_fd(&c->fd);
+	/* Before anybody is told, who might stop the device: it has not stopped yet. */
+	c->closing = true;
 	backend_close(dev);
 	/* Before the drain: a queue may wait for a page. */
 	postcopy_abort(dev);
-	c->closing = true;
 	if (c->replying) {
 		/* Nobody is left to whom the reply could go. */
 		msg_close_fds(&c->out.msg);

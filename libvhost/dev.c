@@ -143,6 +143,8 @@ void dev_session_ended(struct vhost_dev *dev)
 	dev_reset(dev);
 	if (dev->ops.connection)
 		dev->ops.connection(dev, false);
+	/* Not before: a stop from these callbacks finds that the end is under way. */
+	dev->conn.closing = false;
 	if (dev->stopping)
 		vhost_worker_post(dev->control, &dev->stop_work);
 	else

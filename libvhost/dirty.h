@@ -29,7 +29,8 @@ struct dirty_conf {
 	uint64_t ring_gpa;		/* guest address of the ring's device area */
 	const struct dirty_log *log;	/* NULL: it has not come yet */
 	bool stale;			/* another log will come, which then lacks what is in this one */
-	int fd;				/* eventfd to signal after marking; -1: none */
+	int fd;				/* to be signalled after marking; -1: none */
+	bool pipe;			/* it is no eventfd */
 };
 
 /*

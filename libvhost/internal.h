@@ -51,6 +51,7 @@ struct ring_setup {
 	bool own_base;			/* the ring has been stopped since it is tracked */
 	enum queue_end end;		/* how it stops */
 	int kick_fd, call_fd, err_fd;	/* -1: none */
+	bool pipes;			/* one of the latter two is no eventfd */
 	int retired_fds[3];		/* replaced, while the queue may still know them */
 	unsigned int retired;
 	bool poll;			/* SET_VRING_KICK brought no fd */
@@ -79,6 +80,7 @@ struct log_setup {
 	struct dirty_log *log;		/* NULL: none yet */
 	struct dirty_log *retired;	/* replaced, while queues may still use it */
 	int fd;				/* to be signalled after marking; -1: none */
+	bool pipe;			/* it is no eventfd */
 	int retired_fd;
 	bool on;			/* VHOST_F_LOG_ALL is negotiated */
 	bool stale;			/* rings were stopped, or logging was off, since log came */

@@ -43,10 +43,10 @@
  *
  * Each device has one control worker, given to vhost_dev_listen(),
  * vhost_dev_attach() or vhost_dev_connect(), and a worker per queue, given to
- * vhost_dev_bind() or else the control worker too.  Functions marked "control worker" and "queue's
- * worker" may be called on that worker only: from its callbacks, or from any
- * thread while the worker does not run.  Functions marked "any thread" have no
- * such limit.
+ * vhost_dev_bind() or else the control worker too.  Functions marked "control
+ * worker" and "queue's worker" may be called on that worker only: from its
+ * callbacks, or from any thread while the worker does not run.  Functions
+ * marked "any thread" have no such limit.
  *
  *
  * Errors
@@ -122,9 +122,10 @@ struct vhost_dev_ops {
 
 	/*
 	 * Requests may be available: pop and work.  Called after the driver's
-	 * notification, after the ring was started or enabled, after
-	 * vhost_queue_again(), and after a pop which ended with the queue's
-	 * share of the round.  May be called when nothing is available.
+	 * notification, after the ring was started or enabled (with
+	 * VHOST_DEV_KICK_DISABLED: or disabled), after vhost_queue_again(), and after
+	 * a pop which ended with the queue's share of the round.  May be called when
+	 * nothing is available.
 	 */
 	void (*kick)(struct vhost_queue *q);
 
@@ -431,8 +432,8 @@ void vhost_dev_stats(const struct vhost_dev *dev, struct vhost_dev_stats *stats)
 unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, unsigned int max);
 
 /*
- * Give back the n requests taken last, none of which was pushed; they
- * will be popped again.
+ * Give back the n requests taken last, none of which was pushed.  They will be popped again,
+ * when the device thinks fit: no kick tells it about them, nor about what comes behind them.
  */
 void vhost_queue_unpop(struct vhost_queue *q, unsigned int n);
 
@@ -615,7 +616,8 @@ int vhost_listen_unix(const char *path, mode_t mode);
  * that calls this function with the fault's address.  True: the address was shared
  * memory; the memory is replaced by zeroes, its device will disconnect, and the
  * handler should return.  The same happens when the front-end leaves while pages of a
- * postcopy migration are missing; postcopy is offered only when there is a handler.  False: the fault is something else.  Async-signal-safe.
+ * postcopy migration are missing; postcopy is offered only where SIGBUS has a handler.
+ * False: the fault is something else.  Async-signal-safe.
  */
 bool vhost_mem_fault(const void *addr);
 

@@ -28,6 +28,8 @@ libvhost_libcore_la_SOURCES = \
 	libvhost/msg.c \
 	libvhost/msg.h \
 	libvhost/packed.c \
+	libvhost/pipe.c \
+	libvhost/pipe.h \
 	libvhost/postcopy.c \
 	libvhost/proto.c \
 	libvhost/proto.h \

@@ -150,18 +150,17 @@ size_t mem_map_unit(int fd)
 }
 
 /* Whether the numbers make sense by themselves, and the file is long enough. */
-static int mem_check_place(const struct mem_place *p, int fd)
+static int mem_check_place(const struct mem_place *p, int fd, struct stat *st)
 {
 	uint64_t end, file_end;
-	struct stat st;
 
 	if (!p->size || add_overflows(p->gpa, p->size - 1, &end) ||
 	    add_overflows(p->uva, p->size - 1, &end) ||
 	    add_overflows(p->offset, p->size, &file_end) || file_end > INT64_MAX)
 		return -EINVAL;
-	if (fstat(fd, &st))
+	if (fstat(fd, st))
 		return -errno;
-	if (S_ISREG(st.st_mode) && (uint64_t)st.st_size < file_end)
+	if (S_ISREG(st->st_mode) && (uint64_t)st->st_size < file_end)
 		return -EINVAL;
 	return 0;
 }
@@ -189,7 +188,8 @@ static int mem_region_new(struct mem *mem, const struct mem_place *place, int fd
 			  struct mem_region **region)
 {
 	struct mem_region *r;
-	int ret = mem_check_place(place, fd);
+	struct stat st;
+	int ret = mem_check_place(place, fd, &st);
 
 	if (ret)
 		return ret;
@@ -197,6 +197,8 @@ static int mem_region_new(struct mem *mem, const struct mem_place *place, int fd
 	if (!r)
 		return -ENOMEM;
 	r->place = *place;
+	r->dev = st.st_dev;
+	r->ino = st.st_ino;
 	r->guarded = guarded;
 	ret = mem_region_map(r, fd);
 	if (ret)
@@ -431,6 +433,21 @@ void mem_use(struct mem *mem, struct mem_map *map)
 		mem->old++;
 		mem_map_put(old);
 	}
+}
+
+bool mem_has(const struct mem *mem, const struct mem_place *place, int fd)
+{
+	unsigned int i;
+	struct stat st;
+
+	for (i = 0; mem->map && i < mem->map->count; i++) {
+		const struct mem_region *r = mem->map->regions[i];
+
+		if (place_is(&r->place, place))
+			return r->place.offset == place->offset && !fstat(fd, &st) &&
+			       r->dev == st.st_dev && r->ino == st.st_ino;
+	}
+	return false;
 }
 
 int mem_map_search(const struct mem_map *map, uint64_t addr)

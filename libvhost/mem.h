@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/types.h>
 
 #include "libvhost.h"
 #include "util.h"
@@ -36,6 +37,8 @@ struct mem_place {
 
 struct mem_region {
 	struct mem_place place;
+	dev_t dev;			/* of the file */
+	ino_t ino;
 	uint8_t *hva;			/* the region's first byte in our process */
 	void *map;			/* what mmap() returned, at or before hva */
 	size_t map_len;			/* bytes */
@@ -75,6 +78,7 @@ struct mem {
 	struct vhost_worker *control;
 	struct mem_map *map;		/* current; NULL: no memory */
 	unsigned int old;		/* earlier maps which somebody still holds */
+	bool repeats;			/* the front-end tells of regions which there are already */
 	LIST_HEAD(, mem_region) regions;	/* of all maps */
 	int fault_fd;			/* eventfd, written by vhost_mem_fault() */
 	struct event *fault_ev;
@@ -136,6 +140,9 @@ void mem_forget_faults(struct mem *mem);
 
 /* Make it the current map (NULL: no memory), dropping the control worker's hold of the other. */
 void mem_use(struct mem *mem, struct mem_map *map);
+
+/* Whether the current map has this very region of this file. */
+bool mem_has(const struct mem *mem, const struct mem_place *place, int fd);
 
 /* Any thread: hold a map, or drop a hold. */
 void mem_map_get(struct mem_map *map);

@@ -185,7 +185,9 @@ int proto_unsupported(struct vhost_dev *dev, struct msg *msg)
 
 int proto_set_backend_req_fd(struct vhost_dev *dev, struct msg *msg)
 {
-	return backend_open(dev, msg_take_fd(msg));
+	int fd, ret = proto_take_event_fd(msg, &fd);
+
+	return ret ? ret : backend_open(dev, fd);
 }
 
 /*

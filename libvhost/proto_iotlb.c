@@ -92,7 +92,7 @@ static void iotlb_miss_end(struct vhost_dev *dev, struct ring_setup *rs, const c
 	rs->miss = (struct ring_miss){ .kind = MISS_NONE };
 	if (miss.kind == MISS_QUEUE)
 		queue_resume(q, why);
-	else if (miss.kind && why)
+	else if (miss.kind == MISS_RING && why)
 		dev_log(dev, VHOST_LOG_WARN, "queue %td: its ring at %#" PRIx64 ": %s",
 			rs - dev->rings, miss.range.first, why);
 }

@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "pipe.h"
+
 void log_setup_init(struct log_setup *ls)
 {
 	*ls = (struct log_setup){ .fd = -1, .retired_fd = -1 };
@@ -47,7 +49,7 @@ static void log_catch_up(struct vhost_dev *dev)
 
 	if (ls->missed && ls->on && dev->mem.map) {
 		dirty_mark_map(ls->log, dev->mem.map);
-		queue_notify(ls->fd);
+		queue_notify(ls->fd, ls->pipe);
 	}
 	ls->missed = false;
 }
@@ -98,6 +100,7 @@ int proto_set_log_fd(struct vhost_dev *dev, struct msg *msg)
 		return ret;
 	dev->log.retired_fd = dev->log.fd;
 	dev->log.fd = fd;
+	dev->log.pipe = fd_is_pipe(fd);
 	ring_setup_apply_all(dev, log_fd_taken);
 	return PROTO_PENDING;
 }

@@ -33,7 +33,8 @@ static void mem_added(struct vhost_dev *dev, int result)
 
 static void mem_removed(struct vhost_dev *dev, int result)
 {
-	if (result || !dev->mem.old)
+	/* Without a connection the drain has to come first: see conn_give_up_waiting(). */
+	if (result || !dev->mem.old || dev->conn.closing)
 		mem_added(dev, result);
 	else
 		dev->settling = true;	/* conn_memory_settled() goes on */
@@ -104,6 +105,18 @@ int proto_get_max_mem_slots(struct vhost_dev *dev, struct msg *msg)
 	return PROTO_REPLY;
 }
 
+/*
+ * To QEMU 7.2 each pair of queues of a network device is a device of its own, which tells us what
+ * regions go and what regions come; we hear it as often as there are pairs.  The first time counts.
+ */
+static bool mem_is_repeated(struct vhost_dev *dev, const struct mem_place *place, int fd)
+{
+	bool repeated = mem_has(&dev->mem, place, fd);
+
+	dev->mem.repeats |= repeated;
+	return repeated;
+}
+
 int proto_add_mem_reg(struct vhost_dev *dev, struct msg *msg)
 {
 	struct vu_region *region = &msg->payload.mem_reg.region;
@@ -114,12 +127,15 @@ int proto_add_mem_reg(struct vhost_dev *dev, struct msg *msg)
 		return postcopy_go_ahead(dev, msg);
 	if (msg->header.size != sizeof(msg->payload.mem_reg) || msg->nfds != 1)
 		return -EINVAL;
-	return dev->postcopy.listening ? mem_stage(dev, &change, region) : mem_apply(dev, &change);
+	if (dev->postcopy.listening)
+		return mem_stage(dev, &change, region);
+	return mem_is_repeated(dev, &place, msg->fds[0]) ? 0 : mem_apply(dev, &change);
 }
 
 int proto_rem_mem_reg(struct vhost_dev *dev, struct msg *msg)
 {
 	struct mem_place place = place_of(dev, &msg->payload.mem_reg.region);
+	int ret;
 
 	if (mem_is_go_ahead(dev, msg))
 		return postcopy_go_ahead(dev, msg);
@@ -128,5 +144,6 @@ int proto_rem_mem_reg(struct vhost_dev *dev, struct msg *msg)
 	if (dev->postcopy.staged)
 		return -EBUSY;
 	/* Older front-ends send an fd along, which is of no use. */
-	return mem_apply(dev, &(struct mem_change){ .keep = true, .drop = &place });
+	ret = mem_apply(dev, &(struct mem_change){ .keep = true, .drop = &place });
+	return ret == -ENOENT && dev->mem.repeats ? 0 : ret;
 }

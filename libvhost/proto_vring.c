@@ -70,6 +70,9 @@ static void vring_base_known(struct vhost_dev *dev, int result)
 
 	s->num = ring_setup_base(dev, &dev->rings[s->index]);
 	dev->rings[s->index].end = QUEUE_DRAIN;
+	/* QEMU sends no invalidations while nothing runs, and the driver may unmap all. */
+	if (!ring_setup_any_started(dev))
+		iotlb_memory_changed(dev, NULL);
 	proto_finish(dev, result ? result : PROTO_REPLY);
 }
 

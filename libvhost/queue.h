@@ -42,6 +42,7 @@ struct queue_conf {
 	struct mem_map *map;		/* live only */
 	struct iotlb *iotlb;		/* see struct chain_env */
 	int kick_fd, call_fd, err_fd;	/* -1: none */
+	bool pipes;			/* one of the latter two is no eventfd */
 	struct dirty_conf dirty;
 	bool inband;			/* without call_fd or err_fd, tell the control worker */
 	/* Not a state but something to be done once, when this is taken: */
@@ -120,6 +121,9 @@ struct vhost_queue {
 	/* the control worker's from QUEUE_MISS to queue_resume() */
 	struct iotlb_range miss;
 	const char *miss_result;	/* NULL: try again; otherwise break */
+	/* the control worker's */
+	bool changing;			/* change is on its way */
+	bool resume_due;		/* queue_resume() waits for that */
 
 	/* the worker's */
 	struct round_member round;
@@ -139,8 +143,9 @@ struct vhost_queue {
 	unsigned int missed_at;		/* take_seq of the latest of them */
 	unsigned int stale_cnt;		/* requests which an invalidation waits for */
 	bool flushing;			/* QUEUE_FLUSHED is due when stale_cnt is 0 */
+	bool careful;			/* what is pushed is logged, awaited, or has to wait */
 	unsigned int kick_rounds;	/* a change is reported after so many rounds; 0: none */
-	bool want_kick;			/* a pop ended short: the device waits for more */
+	bool want_kick;			/* the last pop ended short: the device waits for more */
 	bool armed;			/* the driver knows that we want kicks */
 	uint8_t *slots;			/* conf.ring.num times slot_size bytes */
 	size_t slot_size;		/* bytes */
@@ -186,11 +191,13 @@ extern const struct round_ops queue_round_ops;
 bool queue_served(const struct vhost_queue *q);
 /* Publish what was pushed, and signal. */
 void queue_publish(struct vhost_queue *q);
-/* Add 1 to an eventfd of the peer's, if there is one. */
-void queue_notify(int fd);
+/* Add 1 to an eventfd of the peer's, if there is one; or write to the pipe that it is instead. */
+void queue_notify(int fd, bool pipe);
 void queue_break(struct vhost_queue *q, const char *why);
 /* The driver's notification. */
 void queue_kicked(struct vhost_queue *q);
+/* The configuration, or stale_cnt, has changed: does a push have more to do? */
+void queue_choose_push(struct vhost_queue *q);
 /* Close the slots which wait for a request that was abandoned, and its own. */
 void queue_close_unordered(struct vhost_queue *q);
 /* Give a hold back when no request needs it and it is not the current one. */

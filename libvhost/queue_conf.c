@@ -68,6 +68,7 @@ static int queue_watch_kick(struct vhost_queue *q, int fd)
 	queue_unwatch_kick(q);
 	if (fd < 0 || q->broken)
 		return 0;
+	q->conf.kick_fd = -1;
 	q->kick_fifo = !fstat(fd, &st) && S_ISFIFO(st.st_mode);
 	q->kick_ev = event_new(vhost_worker_base(q->worker), fd, EV_READ | EV_PERSIST | EV_ET,
 			       queue_kick_event, q);
@@ -75,6 +76,7 @@ static int queue_watch_kick(struct vhost_queue *q, int fd)
 		queue_unwatch_kick(q);
 		return -EINVAL;
 	}
+	q->conf.kick_fd = fd;
 	return 0;
 }
 
@@ -313,6 +315,7 @@ static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
 		return ret;
 	}
 	q->conf = *next;
+	queue_choose_push(q);
 	q->broken = false;
 	q->order_seq = q->take_seq;
 	q->quota = QUEUE_QUOTA;
@@ -328,7 +331,7 @@ static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
 		return ret;
 	}
 	/* What the driver was told before the ring was stopped may have been lost on another fd. */
-	queue_notify(q->conf.call_fd);
+	queue_notify(q->conf.call_fd, q->conf.pipes);
 	/* What the driver made available before does not come with a kick. */
 	worker_again(&q->round);
 	return 0;
@@ -360,18 +363,19 @@ static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
 {
 	bool new_call = next->call_fd != q->conf.call_fd;
 	bool new_err = next->err_fd != q->conf.err_fd;
-	bool was_served = queue_served(q);
+	bool was_served = queue_served(q), was_enabled = q->conf.enabled;
 	int ret;
 
 	/* First, since it cannot fail: afterwards nobody uses what was replaced. */
 	queue_log_take(q, &next->dirty);
 	ret = queue_move(q, next);
-	if (!ret)
-		ret = queue_watch_poll(q, next->poll);
 	if (!ret && next->kick_fd != q->conf.kick_fd) {
 		ret = queue_watch_kick(q, next->kick_fd);
 		was_served = false;
 	}
+	/* At last: whoever is told to poll must be able to. */
+	if (!ret)
+		ret = queue_watch_poll(q, next->poll);
 	if (ret)
 		return ret;
 	q->conf = *next;
@@ -379,12 +383,13 @@ static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
 		iotlb_forget_recent(&q->env.recent);
 	if (next->invalidate)
 		queue_invalidate(q, &next->stale);
+	queue_choose_push(q);
 	/* What the previous fd was told may have been lost on it. */
 	if (new_call)
 		queue_signal(q, q->conf.call_fd, QUEUE_CALL);
 	if (new_err && q->broken)
 		queue_signal(q, q->conf.err_fd, QUEUE_ERR);
-	if (queue_served(q) && !was_served)
+	if (queue_served(q) && (!was_served || was_enabled != q->conf.enabled))
 		worker_again(&q->round);
 	return 0;
 }
@@ -440,10 +445,18 @@ void queue_finish_stop(struct vhost_queue *q)
  * The way of a change
  */
 
+static void queue_send_resume(struct vhost_queue *q);
+
+/* On the control worker. */
 static void queue_reported(struct vhost_work *work)
 {
 	struct queue_change *change = container_of(work, struct queue_change, work);
+	struct vhost_queue *q = change->queue;
 
+	q->changing = false;
+	if (q->resume_due && change->next.live)
+		queue_send_resume(q);
+	q->resume_due = false;
 	change->done(change);
 }
 
@@ -453,7 +466,7 @@ static void queue_report(struct vhost_queue *q, int result)
 	q->change.log_missed = q->log_missed;
 	q->log_missed = false;
 	if (q->worker == q->control) {
-		q->change.done(&q->change);
+		queue_reported(&q->change.work);
 		return;
 	}
 	q->change.work.fn = queue_reported;
@@ -506,6 +519,7 @@ static void queue_apply(struct vhost_work *work)
 void queue_change(struct vhost_queue *q, void (*done)(struct queue_change *change))
 {
 	q->change.done = done;
+	q->changing = true;
 	if (q->worker == q->control) {
 		queue_apply(&q->change.work);
 		return;
@@ -550,14 +564,27 @@ static void queue_resumed(struct vhost_work *work)
 		worker_again(&q->round);
 }
 
-void queue_resume(struct vhost_queue *q, const char *why)
+static void queue_send_resume(struct vhost_queue *q)
 {
-	q->miss_result = why;
 	q->resume_work.fn = queue_resumed;
 	if (q->worker == q->control)
 		queue_resumed(&q->resume_work);
 	else
 		vhost_worker_post(q->worker, &q->resume_work);
+}
+
+/*
+ * Behind a change which stops the queue nothing may be on its way to it: when that one has come
+ * back the queue may be gone.  So this waits for a change which was sent before, and a queue which
+ * has stopped waits for nothing.
+ */
+void queue_resume(struct vhost_queue *q, const char *why)
+{
+	q->miss_result = why;
+	if (q->changing)
+		q->resume_due = true;
+	else if (q->change.next.live)
+		queue_send_resume(q);
 }
 
 void queue_init(struct vhost_queue *q, const struct queue_params *params)

@@ -89,13 +89,14 @@ void queue_log_round(struct vhost_queue *q)
 	if (!q->log_marked)
 		return;
 	q->log_marked = false;
-	queue_notify(q->conf.dirty.fd);
+	queue_notify(q->conf.dirty.fd, q->conf.dirty.pipe);
 }
 
 void queue_log_take(struct vhost_queue *q, const struct dirty_conf *next)
 {
 	queue_log_round(q);
 	q->conf.dirty = *next;
+	queue_choose_push(q);
 	if (!next->on)
 		q->log_missed = false;
 	queue_log_round(q);

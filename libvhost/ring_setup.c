@@ -10,6 +10,8 @@
 
 #include <errno.h>
 
+#include "pipe.h"
+
 void ring_setup_init(struct ring_setup *rs)
 {
 	*rs = (struct ring_setup){ .kick_fd = -1, .call_fd = -1, .err_fd = -1 };
@@ -33,11 +35,13 @@ void ring_setup_exit(struct ring_setup *rs)
 void ring_setup_reset(struct ring_setup *rs)
 {
 	int call_fd = rs->call_fd, err_fd = rs->err_fd;
+	bool pipes = rs->pipes;
 
 	rs->call_fd = rs->err_fd = -1;
 	ring_setup_exit(rs);
 	rs->call_fd = call_fd;
 	rs->err_fd = err_fd;
+	rs->pipes = pipes;
 }
 
 void ring_setup_set_fd(struct ring_setup *rs, int *slot, int fd)
@@ -46,6 +50,7 @@ void ring_setup_set_fd(struct ring_setup *rs, int *slot, int fd)
 	if (*slot >= 0)
 		rs->retired_fds[rs->retired++] = *slot;
 	*slot = fd;
+	rs->pipes = fd_is_pipe(rs->call_fd) || fd_is_pipe(rs->err_fd);
 }
 
 bool ring_setup_any_started(const struct vhost_dev *dev)
@@ -186,6 +191,7 @@ static void ring_setup_dirty(const struct vhost_dev *dev, const struct ring_setu
 		.log = dev->log.log,
 		.stale = dev->log.stale,
 		.fd = dev->log.fd,
+		.pipe = dev->log.pipe,
 	};
 }
 
@@ -212,6 +218,7 @@ static void ring_setup_conf(struct vhost_dev *dev, struct ring_setup *rs, struct
 		.kick_fd = rs->kick_fd,
 		.call_fd = rs->call_fd,
 		.err_fd = rs->err_fd,
+		.pipes = rs->pipes,
 		.inband = dev_has_protocol(dev, VU_PROTOCOL_F_INBAND_NOTIFICATIONS),
 		.kick = rs->kick,
 		.invalidate = dev->invalidating,

@@ -12,50 +12,13 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "pipe.h"
+
 /* Bytes of a first read; later ones are as many as there are already. */
 #define STATE_CHUNK (64u * 1024)
-
-/* O_NONBLOCK is shared with the peer; RWF_NOWAIT is not, where the kernel has it. */
-static ssize_t state_read(int fd, void *buf, size_t len)
-{
-	struct iovec iov = { buf, len };
-	ssize_t n = preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
-
-	return n < 0 && errno == EOPNOTSUPP ? read(fd, buf, len) : n;
-}
-
-static ssize_t state_write_pipe(int fd, void *buf, size_t len)
-{
-	struct iovec iov = { buf, len };
-	ssize_t n = pwritev2(fd, &iov, 1, -1, RWF_NOWAIT);
-
-	return n < 0 && errno == EOPNOTSUPP ? write(fd, buf, len) : n;
-}
-
-/* Write to what may have no reader any more; how the program treats SIGPIPE is its own business. */
-static ssize_t state_write(int fd, void *buf, size_t len)
-{
-	static const struct timespec at_once;
-	sigset_t pipe, old, pending;
-	ssize_t n;
-	int err;
-
-	sigemptyset(&pipe);
-	sigaddset(&pipe, SIGPIPE);
-	sigpending(&pending);
-	pthread_sigmask(SIG_BLOCK, &pipe, &old);
-	n = state_write_pipe(fd, buf, len);
-	err = errno;
-	if (n < 0 && err == EPIPE && !sigismember(&pending, SIGPIPE))
-		sigtimedwait(&pipe, NULL, &at_once);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	errno = err;
-	return n;
-}
 
 /*
  * The end
@@ -118,7 +81,7 @@ static void state_save_event(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	if (st->done < st->len)
-		n = state_write(fd, st->buf + st->done, st->len - st->done);
+		n = pipe_write(fd, st->buf + st->done, st->len - st->done);
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		state_end(dev, -errno);
 	else if (n >= 0 && (st->done += (size_t)n) == st->len)
@@ -140,10 +103,17 @@ static bool state_grow(struct state_transfer *st)
 
 static int state_load(struct vhost_dev *dev)
 {
+	uint8_t *buf = dev->state.buf;
+	int ret;
+
 	/* Rings may have been started meanwhile. */
 	if (ring_setup_any_started(dev))
 		return -EBUSY;
-	return dev->ops.load(dev, dev->state.buf, dev->state.len);
+	/* The device may stop itself, which drops the transfer. */
+	dev->state.buf = NULL;
+	ret = dev->ops.load(dev, buf, dev->state.len);
+	free(buf);
+	return ret;
 }
 
 static void state_load_event(evutil_socket_t fd, short what, void *arg)
@@ -157,7 +127,7 @@ static void state_load_event(evutil_socket_t fd, short what, void *arg)
 		state_end(dev, -ENOMEM);
 		return;
 	}
-	n = state_read(fd, st->buf + st->len, st->cap - st->len);
+	n = pipe_read(fd, st->buf + st->len, st->cap - st->len);
 	if (n > 0)
 		st->len += (size_t)n;
 	if (!n)

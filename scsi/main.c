@@ -394,6 +394,7 @@ int main(int argc, char **argv)
 		.type = "scsi",
 		.features = features,
 		.options = options,
+		.queues = &daemon_request_queues,
 		.own_size = sizeof(struct scsi),
 		.check = scsi_check,
 		.open = scsi_open,

@@ -1,12 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# The command line of vhost-user-scsi, how it starts and how it ends; and that nothing is left behind. What all daemons
-# have in common is tested with vhost-user-blk.
+# The command line of vhost-user-scsi, how it starts and how it ends; and that nothing is left behind.
 
-program=vhost-user-scsi
-. "$(dirname "$0")/cli.sh"
+. "$(dirname "$0")/lib-cli.sh"
 
-truncate -s 1M other
+cli_of scsi
+good=(--lun=0,file=disk)
+making=(--lun=0,file=new,size=1M)
+threaded=(--lun=0,file=disk --threads=2 --num-queues=2)
+
+truncate -s 1M disk other
+truncate -s 1000 odd
+truncate -s 4608 sectors
 truncate -s 2048000 cd
 
 # usage_lun WORD VALUE: refused, and the line names the option.
@@ -23,13 +28,8 @@ cannot_lun()
 
 # --- Options which only print ---
 
-capabilities='{"type":"scsi","features":[]}'
-
-check "capabilities" prints_capabilities --print-capabilities
-check "capabilities, whatever else is given" prints_capabilities --lun=x --lun= --print-capabilities
-check "help" "$daemon" --help
-equal "the version is one line with the name" 1 "$("$daemon" --version | grep -c '^vhost-user-scsi [0-9]')"
-equal "help and the manual have the same options" "$(help_options)" "$(manual_options)"
+equal "capabilities" '{"type":"scsi","features":[]}' "$("$daemon" --lun=x --lun= --print-capabilities 2>&1)"
+check_help
 equal "these are all that there should be" 14 "$(help_options | uniq | wc -l)"
 
 help_keys()
@@ -44,14 +44,10 @@ manual_keys()
 
 equal "help and the manual have the same keys of --lun" "$(help_keys)" "$(manual_keys)"
 equal "these are all keys" 11 "$(help_keys | uniq | wc -l)"
-if command -v mandoc >/dev/null; then
-	check "the manual is clean" manual_is_clean
-fi
-
 # --- Wrong command lines ---
 
+check_usage
 usage "--lun: it is required" --socket-path=s
-usage "--socket-path, --fd or --connect" --lun=0,file=disk
 usage "--lun: it needs a value" --socket-path=s --lun
 usage "--lun=: it needs a value" --socket-path=s --lun=
 usage "--lun=0,file=other: there is such a unit" --socket-path=s --lun=0:0,file=disk --lun=0,file=other
@@ -133,18 +129,19 @@ for unit in 0:0 0:1 255:16383 3:0 3:1 3:2; do
 done
 stop_daemon all
 
-check "a connected fd: served, and the daemon ends with it" \
-	timeout 20 "$give_fd" connected "$daemon" --fd=7 --lun=0,file=disk
-check "a connected fd, with threads" \
-	timeout 20 "$give_fd" connected "$daemon" --fd=7 --lun=0,file=disk --threads=2 --num-queues=2
+check_bad_fds
+check_fds
+check_connect
+check_sockets "an image which exists" "${good[@]}"
+check_sockets "an image which is made" "${making[@]}"
 
-for threads in 0 2; do
-	start_daemon sigterm --lun=0,file=disk --threads=$threads
-	check "a front-end stays, $threads threads" stays sigterm
-	stop_daemon sigterm
-	check "the front-end sees the end, $threads threads" end_process sigterm.stays
-done
+# --- The end ---
 
+check_signals
+check_stale_sockets
+check_shrink "0 threads" "${good[@]}"
+check_shrink "2 threads" "${threaded[@]}"
+check_streams_and_arguments --log-level=error
 start_daemon created --lun=0,file=new,size=1536K
 equal "the new image has the size" 1572864 "$(stat -c %s new)"
 stop_daemon created

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libvhost/backend.h"
 #include "libvhost/proto.h"
 
 /* A bit and its name in the standard. */
@@ -30,7 +31,7 @@ static const struct bit protocol_bits[] = {
 #undef P
 };
 
-/* Those which belong to rings and transport; 44 to 49 are reserved, the others the device type's. */
+/* Those of rings and transport; 44 to 49 are reserved, the others the device type's. */
 static const struct bit ring_bits[] = {
 	{ 24, "VIRTIO_F_NOTIFY_ON_EMPTY" },
 	{ 26, "VHOST_F_LOG_ALL" },
@@ -69,6 +70,7 @@ static const struct condition conditions[] = {
 	FLAG(VHOST_DEV_IOMMU),
 	FLAG(VHOST_DEV_IN_ORDER),
 	FLAG(VHOST_DEV_INBAND),
+	FLAG(VHOST_DEV_HOST_NOTIFIER),
 	OP(queue_cancel),
 	{ "flag `VHOST_DEV_INFLIGHT` and callback `queue_cancel`", .flags = VHOST_DEV_INFLIGHT,
 	  .ops = { offsetof(struct vhost_dev_ops, queue_cancel) } },
@@ -164,7 +166,8 @@ static void print_features(void)
 		print_bit("ring", &ring_bits[i], features);
 }
 
-static void print_gates(uint32_t gates)
+/* The last field of a message's line. */
+static void print_needs(uint32_t gates, bool iommu)
 {
 	const char *separator = "";
 	size_t i;
@@ -175,6 +178,7 @@ static void print_gates(uint32_t gates)
 			separator = ", ";
 		}
 	}
+	printf("%s\n", iommu ? "VIRTIO_F_ACCESS_PLATFORM" : "");
 }
 
 static void print_front_end_messages(void)
@@ -187,40 +191,21 @@ static void print_front_end_messages(void)
 		if (!row->fn)
 			continue;
 		printf("front\t%s\t%u\t%s\t", row->name, i, row->fn_name);
-		print_gates(row->gates);
-		printf("%s\n", row->flags & F_IOMMU ? "VIRTIO_F_ACCESS_PLATFORM" : "");
+		print_needs(row->gates, row->flags & F_IOMMU);
 	}
 }
 
-/* One message to the front-end. */
-struct back_end_message {
-	unsigned int id;
-	const char *name, *fn_name, *needs;
-};
-
-static const struct back_end_message back_end_messages[] = {
-#define M(name, fn, needs) { VU_BACKEND_##name, "BACKEND_" #name, fn, needs }
-	M(IOTLB_MSG, "iotlb_ask", "VIRTIO_F_ACCESS_PLATFORM"),
-	M(CONFIG_CHANGE_MSG, "backend_config_changed", "PROTOCOL_F_CONFIG"),
-	M(VRING_HOST_NOTIFIER_MSG, "vhost_dev_host_notifier", "PROTOCOL_F_HOST_NOTIFIER"),
-	M(VRING_CALL, "backend_ring_news", "PROTOCOL_F_INBAND_NOTIFICATIONS"),
-	M(VRING_ERR, "backend_ring_news", "PROTOCOL_F_INBAND_NOTIFICATIONS"),
-	M(SHARED_OBJECT_ADD, "vhost_dev_shared_object_add", "PROTOCOL_F_SHARED_OBJECT"),
-	M(SHARED_OBJECT_REMOVE, "vhost_dev_shared_object_remove", "PROTOCOL_F_SHARED_OBJECT"),
-	M(SHARED_OBJECT_LOOKUP, "vhost_dev_shared_object_lookup", "PROTOCOL_F_SHARED_OBJECT"),
-	M(SHMEM_MAP, "vhost_dev_shmem_map", "PROTOCOL_F_SHMEM"),
-	M(SHMEM_UNMAP, "vhost_dev_shmem_unmap", "PROTOCOL_F_SHMEM"),
-#undef M
-};
-
 static void print_back_end_messages(void)
 {
-	size_t i;
+	unsigned int i;
 
-	for (i = 0; i < sizeof(back_end_messages) / sizeof(back_end_messages[0]); i++) {
-		const struct back_end_message *m = &back_end_messages[i];
+	for (i = 0; i < VU_BACKEND_REQUEST_END; i++) {
+		const struct backend_row *row = &backend_table[i];
 
-		printf("back\t%s\t%u\t%s\t%s\n", m->name, m->id, m->fn_name, m->needs);
+		if (!row->name)
+			continue;
+		printf("back\tBACKEND_%s\t%u\t%s\t", row->name, i, row->fn_name);
+		print_needs(row->gates, row->iommu);
 	}
 }
 

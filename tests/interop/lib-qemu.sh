@@ -71,6 +71,13 @@ socket_properties=
 kernel_args=
 guest_log=
 
+# set_device_args DAEMON: what QEMU needs for the device, in device_args; a test may have another one.
+set_device_args()
+{
+	device_args=(-chardev "socket,id=c0,path=$tmp/$1.sock$socket_properties"
+		-device "$guest_device,chardev=c0$disk_properties")
+}
+
 declare -A keyboards=()
 
 # files_of NAME: the beginning of the names of a guest's files.
@@ -79,12 +86,13 @@ files_of()
 	echo "$tmp/guest-${1//[^a-z0-9]/-}"
 }
 
-# qemu NAME DAEMON ARG...: start QEMU with the daemon's disk; the serial port's output goes to a log.
+# qemu NAME DAEMON ARG...: start QEMU with the daemon's device; the serial port's output goes to a log.
 qemu()
 {
-	local name=$1 files disk=$2 keyboard
+	local name=$1 files keyboard device_args
 
 	files=$(files_of "$1")
+	set_device_args "$2"
 	shift 2
 	mkfifo "$files.keyboard"
 	exec {keyboard}<>"$files.keyboard"
@@ -94,10 +102,7 @@ qemu()
 		-object "memory-backend-memfd,id=m,size=${memory}M,share=on" \
 		-display none -nodefaults -chardev stdio,id=tty,signal=off -serial chardev:tty \
 		-qmp "unix:$files.qmp,server=on,wait=off" \
-		"${qemu_args[@]}" \
-		-chardev "socket,id=c0,path=$tmp/$disk.sock$socket_properties" \
-		-device "$guest_device,chardev=c0$disk_properties" \
-		"$@" <&"$keyboard" >>"${guest_log:-$files.log}" 2>&1 &
+		"${qemu_args[@]}" "${device_args[@]}" "$@" <&"$keyboard" >>"${guest_log:-$files.log}" 2>&1 &
 	pids["guest $name"]=$!
 }
 

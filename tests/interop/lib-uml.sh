@@ -14,11 +14,11 @@ uml_preload=$top_builddir/tests/interop/.libs/xstate.so
 
 uml_modules=$(echo /usr/lib/uml/modules/*)
 
-# The type of the devices (VIRTIO 5), and the guest's drivers; a test may take others.
-uml_type=2
+# The drivers which the guest needs, and the number of their device type.
 uml_drivers=virtio_blk
+uml_type=2
 
-# uml_guest NAME "DAEMON..." [VAR=VALUE...] <COMMANDS: run the commands in a guest that has the daemons' disks
+# uml_guest NAME "DAEMON..." [VAR=VALUE...] <COMMANDS: run the commands in a guest that has the daemons' devices, disks
 # as vda, vdb and so on, and print the rows for its results. The root file system is the host's, read-only.
 uml_guest()
 {

@@ -214,8 +214,11 @@ stop_daemon()
 
 # --- Guests ---
 
+# What a guest's script has before its commands.
+guest_libs=("$interop/pattern.sh" "$interop/guest.sh")
+
 # Write the guest's script: guest_script SHELL VAR=VALUE... <COMMANDS
-# It has pattern.sh and guest.sh before the commands, and switches the machine off whenever it ends.
+# It has guest_libs before the commands, and switches the machine off whenever it ends.
 guest_script()
 {
 	local var
@@ -225,7 +228,7 @@ guest_script()
 	for var; do
 		printf "%s='%s'\n" "${var%%=*}" "${var#*=}"
 	done
-	cat "$interop/pattern.sh" "$interop/guest.sh" -
+	cat "${guest_libs[@]}" -
 	echo guest_done
 }
 

@@ -14,6 +14,7 @@ interop_tests = \
 	tests/interop/qemu-reconnect.sh \
 	tests/interop/dpdk-net.sh \
 	tests/interop/uml-config.sh \
+	tests/interop/uml-net.sh \
 	tests/interop/uml-error.sh \
 	tests/interop/uml-blk.sh \
 	tests/interop/qemu-rng.sh \
@@ -32,10 +33,12 @@ EXTRA_DIST += $(interop_tests) \
 	tests/interop/pattern.sh \
 	tests/interop/qmp
 
-# It runs in guests, which are given its libraries, but no sanitizer's.
-check_PROGRAMS += tests/interop/load
+# They run in guests, which are given their libraries, but no sanitizer's.
+check_PROGRAMS += tests/interop/load tests/interop/stream
 tests_interop_load_CFLAGS = -std=gnu11 $(WARN) -pthread
 tests_interop_load_LDFLAGS = -pthread
+tests_interop_stream_CFLAGS = -std=gnu11 $(WARN) -pthread
+tests_interop_stream_LDFLAGS = -pthread
 
 # A device for DPDK's driver.
 check_PROGRAMS += tests/interop/net_echo

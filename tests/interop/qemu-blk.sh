@@ -12,7 +12,7 @@ sum_in_image()
 	debugfs -R "cat $1" "$image" 2>/dev/null | sum
 }
 
-# test_queues NUMBER: as many processors and queues.
+# test_queues NUMBER: as many processors and queues; with 2 the rings are packed.
 test_queues()
 {
 	local n=$1 first second third
@@ -37,6 +37,7 @@ if [ "$(mark)" != booted ]; then
 	boot="first boot"
 	equal "$boot: size in sectors" 131072 "$(cat /sys/block/vda/size)"
 	equal "$boot: serial number" first-light "$(cat /sys/block/vda/serial)"
+	equal "$boot: packed rings" $((N - 1)) "$(packed)"
 	equal "$boot: queues" "$N" "$(ls /sys/block/vda/mq | wc -l)"
 	check "$boot: mkfs.ext4" mkfs.ext4 -q /dev/vda 65000k
 	check "$boot: mount" mount -t ext4 /dev/vda fs || exit
@@ -88,5 +89,6 @@ END
 }
 
 test_queues 1
+disk_properties=,packed=on
 test_queues 2
 finish

@@ -163,6 +163,13 @@ static bool has_done(enum what what)
 	return what == LOOKUP || what == MAP || what == UNMAP;
 }
 
+/*
+ * proves: backend.no-wait, backend.answers, BACKEND_CONFIG_CHANGE_MSG,
+ * BACKEND_VRING_HOST_NOTIFIER_MSG, BACKEND_SHARED_OBJECT_ADD, BACKEND_SHARED_OBJECT_REMOVE,
+ * BACKEND_SHARED_OBJECT_LOOKUP, BACKEND_SHMEM_MAP, BACKEND_SHMEM_UNMAP,
+ * PROTOCOL_F_BACKEND_SEND_FD, PROTOCOL_F_HOST_NOTIFIER, PROTOCOL_F_SHARED_OBJECT,
+ * PROTOCOL_F_SHMEM
+ */
 START_TEST(each_message_and_its_answer)
 {
 	struct echo_rings r;
@@ -198,6 +205,7 @@ START_TEST(each_message_and_its_answer)
 }
 END_TEST
 
+/* proves: backend.answers */
 START_TEST(refusals)
 {
 	struct echo_rings r;
@@ -228,6 +236,7 @@ START_TEST(refusals)
 }
 END_TEST
 
+/* proves: backend.answers */
 START_TEST(answers_in_order)
 {
 	struct say s[5];
@@ -250,6 +259,7 @@ START_TEST(answers_in_order)
 }
 END_TEST
 
+/* proves: backend.answers */
 START_TEST(without_acknowledgements)
 {
 	struct echo_rings r;
@@ -281,6 +291,10 @@ START_TEST(without_acknowledgements)
 }
 END_TEST
 
+/*
+ * proves: backend.gate, PROTOCOL_F_BACKEND_SEND_FD, PROTOCOL_F_HOST_NOTIFIER,
+ * PROTOCOL_F_SHARED_OBJECT, PROTOCOL_F_SHMEM
+ */
 START_TEST(gates)
 {
 	static const uint32_t gate[] = {
@@ -319,6 +333,7 @@ static void say_map_call(void *arg)
 	s->ret = vhost_dev_shmem_map(s->e->dev, &s->map, say_done, s);
 }
 
+/* proves: BACKEND_SHMEM_MAP */
 START_TEST(bad_ranges)
 {
 	static const struct vhost_shmem_map bad[] = {
@@ -348,6 +363,7 @@ START_TEST(bad_ranges)
 END_TEST
 
 /* A device which is suspended is silent. */
+/* proves: backend.suspended, session.reset-device */
 START_TEST(silent_while_no_ring_runs)
 {
 	struct echo_rings r;
@@ -379,6 +395,7 @@ START_TEST(silent_while_no_ring_runs)
 }
 END_TEST
 
+/* proves: backend.gone */
 START_TEST(channel_ends)
 {
 	struct echo_rings r;
@@ -405,6 +422,7 @@ START_TEST(channel_ends)
 }
 END_TEST
 
+/* proves: backend.replaced */
 START_TEST(channel_replaced)
 {
 	struct echo_rings r;
@@ -428,6 +446,7 @@ START_TEST(channel_replaced)
 }
 END_TEST
 
+/* proves: msg.front-end-gone */
 START_TEST(connection_ends)
 {
 	struct echo_rings r;
@@ -444,6 +463,7 @@ START_TEST(connection_ends)
 END_TEST
 
 /* Answers which are none.  Each costs the channel, not the session. */
+/* proves: backend.answers, backend.gone */
 START_TEST(bad_answers)
 {
 	static const struct { struct vu_header hdr; uint32_t len; int fds; } bad[] = {
@@ -493,6 +513,7 @@ START_TEST(bad_answers)
 END_TEST
 
 /* A front-end which does not read costs a bounded queue, and the control worker goes on. */
+/* proves: backend.bounded, backend.no-wait */
 START_TEST(front_end_does_not_read)
 {
 	static struct say s[1000];

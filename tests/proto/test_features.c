@@ -17,7 +17,10 @@
  */
 
 /* Devices: one with nothing, one with everything, and one for each thing. */
-enum { BARE, FULL, CONFIG, RARP, MTU, CRYPTO, DEVICES };
+enum {
+	BARE, FULL, CONFIG, RARP, MTU, CRYPTO, INFLIGHT, CANCEL, IOMMU, ORDERED, INBAND, NOTIFIER,
+	STATE, OBJECT, SHMEM, DEVICES
+};
 
 static void no_kick(struct vhost_queue *q)
 {
@@ -48,20 +51,64 @@ static int no_close(struct vhost_dev *dev, uint64_t id)
 	return 0;
 }
 
-static void describe(int device, struct vhost_dev_ops *ops, struct vhost_dev_params *params)
+static int no_save(struct vhost_dev *dev, void **buf, size_t *len)
 {
+	(void)dev, (void)buf, (void)len;
+	return -EIO;
+}
+
+static int no_load(struct vhost_dev *dev, const void *buf, size_t len)
+{
+	(void)dev, (void)buf, (void)len;
+	return -EIO;
+}
+
+static int no_object(struct vhost_dev *dev, const uint8_t uuid[16])
+{
+	(void)dev, (void)uuid;
+	return -ENOENT;
+}
+
+static const unsigned int device_flags[DEVICES] = {
+	[FULL] = VHOST_DEV_KICK_DISABLED | VHOST_DEV_INFLIGHT | VHOST_DEV_IOMMU |
+		 VHOST_DEV_IN_ORDER | VHOST_DEV_INBAND | VHOST_DEV_HOST_NOTIFIER,
+	[INFLIGHT] = VHOST_DEV_INFLIGHT,
+	[CANCEL] = VHOST_DEV_INFLIGHT,
+	[IOMMU] = VHOST_DEV_IOMMU,
+	[ORDERED] = VHOST_DEV_IN_ORDER,
+	[INBAND] = VHOST_DEV_INBAND,
+	[NOTIFIER] = VHOST_DEV_HOST_NOTIFIER,
+};
+
+/* Flags and parameters. */
+static void describe_params(int device, struct vhost_dev_params *params)
+{
+	static const uint64_t shmem = 1 << 20;
 	static const uint8_t config[4];
 
-	*ops = (struct vhost_dev_ops){ .kick = no_kick };
-	*params = (struct vhost_dev_params){ 0 };
-	if (device == FULL) {
-		params->flags = VHOST_DEV_KICK_DISABLED | VHOST_DEV_INFLIGHT | VHOST_DEV_IOMMU |
-				VHOST_DEV_IN_ORDER | VHOST_DEV_INBAND;
+	*params = (struct vhost_dev_params){ .flags = device_flags[device] };
+	if (device == SHMEM || device == FULL) {
+		params->shmem_sizes = &shmem;
+		params->shmem_count = 1;
 	}
 	if (device == CONFIG || device == FULL) {
 		params->config = config;
 		params->config_len = sizeof(config);
 	}
+}
+
+/* Callbacks. */
+static void describe_ops(int device, struct vhost_dev_ops *ops)
+{
+	*ops = (struct vhost_dev_ops){ .kick = no_kick };
+	if (device == CANCEL || device == FULL)
+		ops->queue_cancel = no_kick;
+	if (device == STATE || device == FULL) {
+		ops->save = no_save;
+		ops->load = no_load;
+	}
+	if (device == OBJECT || device == FULL)
+		ops->shared_object = no_object;
 	if (device == RARP || device == FULL)
 		ops->send_rarp = no_rarp;
 	if (device == MTU || device == FULL)
@@ -105,7 +152,8 @@ static struct offer ask(int device)
 	struct fe fe;
 	int fd;
 
-	describe(device, &ops, &params);
+	describe_params(device, &params);
+	describe_ops(device, &ops);
 	ck_assert_int_eq(vhost_worker_new(&worker, NULL), 0);
 	ck_assert_int_eq(vhost_dev_new(&call.dev, &ops, &params, NULL), 0);
 	ck_assert_int_eq(fe_pair(&fe, &fd), 0);
@@ -124,6 +172,7 @@ static struct offer ask(int device)
 
 #define ALWAYS ((1u << DEVICES) - 1)
 #define ONLY(device) (1u << FULL | 1u << (device))
+#define EITHER(one, other) (ONLY(one) | ONLY(other))
 
 struct expected {
 	unsigned int bit;
@@ -132,6 +181,7 @@ struct expected {
 
 static const struct expected protocol_bits[] = {
 	{ VU_PROTOCOL_F_MQ, ALWAYS },
+	{ VU_PROTOCOL_F_LOG_SHMFD, ALWAYS },
 	{ VU_PROTOCOL_F_RARP, ONLY(RARP) },
 	{ VU_PROTOCOL_F_REPLY_ACK, ALWAYS },
 	{ VU_PROTOCOL_F_NET_MTU, ONLY(MTU) },
@@ -139,22 +189,33 @@ static const struct expected protocol_bits[] = {
 	{ VU_PROTOCOL_F_CROSS_ENDIAN, 0 },
 	{ VU_PROTOCOL_F_CRYPTO_SESSION, ONLY(CRYPTO) },
 	{ VU_PROTOCOL_F_CONFIG, ONLY(CONFIG) },
+	{ VU_PROTOCOL_F_BACKEND_SEND_FD, EITHER(SHMEM, NOTIFIER) },
+	{ VU_PROTOCOL_F_HOST_NOTIFIER, ONLY(NOTIFIER) },
+	{ VU_PROTOCOL_F_INFLIGHT_SHMFD, EITHER(INFLIGHT, CANCEL) },
 	{ VU_PROTOCOL_F_RESET_DEVICE, ALWAYS },
+	{ VU_PROTOCOL_F_INBAND_NOTIFICATIONS, ONLY(INBAND) },
 	{ VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS, ALWAYS },
 	{ VU_PROTOCOL_F_STATUS, ALWAYS },
 	{ VU_PROTOCOL_F_XEN_MMAP, 0 },
+	{ VU_PROTOCOL_F_SHARED_OBJECT, ONLY(OBJECT) },
+	{ VU_PROTOCOL_F_DEVICE_STATE, ONLY(STATE) },
+	{ VU_PROTOCOL_F_GET_VRING_BASE_INFLIGHT, ONLY(CANCEL) },
 	{ VU_PROTOCOL_F_GPA_ADDRESSES, ALWAYS },
+	{ VU_PROTOCOL_F_SHMEM, ONLY(SHMEM) },
+	{ VU_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN, ONLY(CANCEL) },
 };
 
 static const struct expected ring_bits[] = {
 	{ VIRTIO_F_NOTIFY_ON_EMPTY, ALWAYS },
+	{ VU_F_LOG_ALL, ALWAYS },
 	{ VIRTIO_F_ANY_LAYOUT, 0 },
 	{ VIRTIO_RING_F_INDIRECT_DESC, ALWAYS },
 	{ VIRTIO_RING_F_EVENT_IDX, ALWAYS },
 	{ VU_F_PROTOCOL_FEATURES, ALWAYS },
 	{ VIRTIO_F_VERSION_1, ALWAYS },
+	{ VIRTIO_F_ACCESS_PLATFORM, ONLY(IOMMU) },
 	{ VIRTIO_F_RING_PACKED, ALWAYS },
-	{ VIRTIO_F_IN_ORDER, 1u << FULL },
+	{ VIRTIO_F_IN_ORDER, ONLY(ORDERED) },
 	{ 36, 0 },			/* ORDER_PLATFORM */
 	{ VIRTIO_F_SR_IOV, 0 },
 	{ 38, 0 },			/* NOTIFICATION_DATA */
@@ -175,13 +236,19 @@ static void check_bits(const struct expected *expected, size_t n, uint64_t offer
 }
 
 /*
- * proves: PROTOCOL_F_MQ, PROTOCOL_F_RARP, PROTOCOL_F_REPLY_ACK, PROTOCOL_F_NET_MTU,
- * PROTOCOL_F_BACKEND_REQ, PROTOCOL_F_CROSS_ENDIAN, PROTOCOL_F_CRYPTO_SESSION, PROTOCOL_F_CONFIG,
- * PROTOCOL_F_RESET_DEVICE, PROTOCOL_F_CONFIGURE_MEM_SLOTS, PROTOCOL_F_STATUS,
- * PROTOCOL_F_XEN_MMAP, PROTOCOL_F_GPA_ADDRESSES, VIRTIO_F_NOTIFY_ON_EMPTY, VIRTIO_F_ANY_LAYOUT,
- * VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX, VHOST_USER_F_PROTOCOL_FEATURES,
- * VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER, VIRTIO_F_VERSION_1, VIRTIO_F_ORDER_PLATFORM, VIRTIO_F_SR_IOV, VIRTIO_F_NOTIFICATION_DATA,
- * VIRTIO_F_NOTIF_CONFIG_DATA, VIRTIO_F_RING_RESET, GET_FEATURES, GET_PROTOCOL_FEATURES
+ * proves: PROTOCOL_F_MQ, PROTOCOL_F_LOG_SHMFD, PROTOCOL_F_RARP, PROTOCOL_F_REPLY_ACK,
+ * PROTOCOL_F_NET_MTU, PROTOCOL_F_BACKEND_REQ, PROTOCOL_F_CROSS_ENDIAN,
+ * PROTOCOL_F_CRYPTO_SESSION, PROTOCOL_F_CONFIG, PROTOCOL_F_BACKEND_SEND_FD,
+ * PROTOCOL_F_HOST_NOTIFIER, PROTOCOL_F_INFLIGHT_SHMFD, PROTOCOL_F_RESET_DEVICE,
+ * PROTOCOL_F_INBAND_NOTIFICATIONS, PROTOCOL_F_CONFIGURE_MEM_SLOTS, PROTOCOL_F_STATUS,
+ * PROTOCOL_F_XEN_MMAP, PROTOCOL_F_SHARED_OBJECT, PROTOCOL_F_DEVICE_STATE,
+ * PROTOCOL_F_GET_VRING_BASE_INFLIGHT, PROTOCOL_F_GPA_ADDRESSES, PROTOCOL_F_SHMEM,
+ * PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN, VIRTIO_F_NOTIFY_ON_EMPTY, VHOST_F_LOG_ALL,
+ * VIRTIO_F_ANY_LAYOUT, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX,
+ * VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_VERSION_1, VIRTIO_F_ACCESS_PLATFORM,
+ * VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER, VIRTIO_F_ORDER_PLATFORM, VIRTIO_F_SR_IOV,
+ * VIRTIO_F_NOTIFICATION_DATA, VIRTIO_F_NOTIF_CONFIG_DATA, VIRTIO_F_RING_RESET, GET_FEATURES,
+ * GET_PROTOCOL_FEATURES
  */
 START_TEST(who_offers_what)
 {

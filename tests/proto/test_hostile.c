@@ -67,6 +67,29 @@ static void head_far_beyond_ring(struct fe_ring *ring)
 	fe_ring_publish(ring);
 }
 
+/* A chain of so many buffers of 8 MiB each. */
+static void long_chain(struct fe_ring *ring, uint16_t n)
+{
+	const struct fe_raw_desc d = { 0, INDIRECT, 0, n * 16u, TABLE };
+	struct vring_desc *table = fe_mem_ptr(ring->mem, TABLE, n * 16u);
+	uint16_t i;
+
+	for (i = 0; i < n; i++)
+		table[i] = (struct vring_desc){ 0, 8 << 20, i + 1 < n ? NEXT : 0, i + 1 };
+	ck_assert_int_eq(fe_split_add_raw(ring, &d, 1, ring), 0);
+	fe_ring_publish(ring);
+}
+
+static void chain_of_4_gib(struct fe_ring *ring)
+{
+	long_chain(ring, 512);
+}
+
+static void chain_below_4_gib(struct fe_ring *ring)
+{
+	long_chain(ring, 511);
+}
+
 static const struct attack attacks[] = {
 	/* the available ring */
 	{ { "available index jumps by more than the ring" }, .act = avail_idx_jumps },
@@ -93,8 +116,10 @@ static const struct attack attacks[] = {
 	{ { "ends far outside" }, .n = 1, .desc = { { 0, 0, 0, UINT32_MAX, END } } },
 	{ { "address wraps" }, .n = 1, .desc = { { 0, WRITE, 0, 4096, UINT64_MAX - 8 } } },
 	{ { "address 2^64 - 1" }, .n = 1, .desc = { { 0, 0, 0, 1, UINT64_MAX } } },
-	{ { "whole chain of 4 GiB" }, .n = 2,
+	{ { "two buffers of 2 GiB" }, .n = 2,
 	  .desc = { { 0, NEXT, 1, 1u << 31, 0 }, { 1, 0, 0, 1u << 31, 0 } } },
+	{ { "chain of 4 GiB" }, .act = chain_of_4_gib },
+	{ { "chain of nearly 4 GiB", true, 0 }, .act = chain_below_4_gib },
 
 	/* order */
 	{ { "readable behind writable" }, .n = 2,

@@ -40,6 +40,7 @@ static void expect(struct echo *e, uint32_t request, struct fe_msg *msg)
 	ck_assert_uint_eq(msg->hdr.flags, VU_VERSION | VU_NEED_REPLY);
 }
 
+/* proves: ring.in-band, VRING_KICK, BACKEND_VRING_CALL, PROTOCOL_F_INBAND_NOTIFICATIONS */
 START_TEST(kick_starts_the_ring_and_serves_it)
 {
 	struct echo_rings r;
@@ -65,6 +66,7 @@ START_TEST(kick_starts_the_ring_and_serves_it)
 }
 END_TEST
 
+/* proves: ring.in-band, VRING_KICK */
 START_TEST(kick_without_an_fd)
 {
 	struct vhost_queue_stats stats;
@@ -108,6 +110,7 @@ START_TEST(fds_are_preferred)
 END_TEST
 
 /* What is published by a stop is told before the stop is answered. */
+/* proves: ring.stop-drains, BACKEND_VRING_CALL */
 START_TEST(call_at_the_stop)
 {
 	struct echo_rings r;
@@ -143,6 +146,7 @@ START_TEST(call_at_the_stop)
 END_TEST
 
 /* However many calls there are, one that waits is enough. */
+/* proves: backend.bounded, BACKEND_VRING_CALL */
 START_TEST(calls_coalesce)
 {
 	struct echo_rings r;
@@ -170,6 +174,7 @@ START_TEST(calls_coalesce)
 }
 END_TEST
 
+/* proves: BACKEND_VRING_ERR */
 START_TEST(error_as_a_message)
 {
 	struct echo_rings r;
@@ -189,6 +194,7 @@ START_TEST(error_as_a_message)
 }
 END_TEST
 
+/* proves: msg.index, VRING_KICK */
 START_TEST(bad_kicks)
 {
 	const struct vu_vring_state bad[] = { { ECHO_QUEUES, 0 }, { 0, 1 }, { 1, 0 } };
@@ -205,6 +211,7 @@ START_TEST(bad_kicks)
 }
 END_TEST
 
+/* proves: features.protocol-dependencies */
 START_TEST(needs_channel_and_acknowledgements)
 {
 	uint64_t without = FE_BIT(_i % 2 ? VU_PROTOCOL_F_REPLY_ACK : VU_PROTOCOL_F_BACKEND_REQ);
@@ -225,6 +232,7 @@ END_TEST
 /*
  * GPA_ADDRESSES: neither the regions' user addresses nor rings' are the front-end's.
  */
+/* proves: mem.gpa-addresses, PROTOCOL_F_GPA_ADDRESSES */
 START_TEST(guest_addresses)
 {
 	struct echo_rings r;

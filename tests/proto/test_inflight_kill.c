@@ -300,7 +300,7 @@ static void test_finish(struct test *t)
 		test_get(t, i);
 }
 
-/* proves: inflight.once, inflight.packed, session.reconnect */
+/* proves: inflight.once, inflight.order, inflight.packed, session.reconnect */
 START_TEST(killed_under_load)
 {
 	const char *seed = getenv("LIBVHOST_TEST_SEED");

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <linux/virtio_config.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -182,6 +181,7 @@ END_TEST
  * The front-end leaves while its message waits for a request, which only a stop of the queue makes
  * the device give back.
  */
+/* proves: msg.front-end-gone, session.disconnect-drains */
 START_TEST(front_end_leaves_while_a_request_uses_memory)
 {
 	const struct vu_header hdr = { VU_REM_MEM_REG, VU_VERSION | VU_NEED_REPLY, 40 };
@@ -236,6 +236,50 @@ START_TEST(removal_with_and_without_fd)
 	reg.region.size /= 2;
 	ck_assert_int_eq(fe_request(&e.fe, VU_REM_MEM_REG, &reg, 40, NULL, 0), -EIO);
 	ck_assert_int_eq(fe_rem_mem_reg(&e.fe, region), 0);
+	echo_check(&r.ring[0], 10);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
+/*
+ * QEMU 7.2 tells of its memory once for each pair of queues.
+ * proves: mem.repeated, ADD_MEM_REG, REM_MEM_REG
+ */
+START_TEST(memory_told_repeatedly)
+{
+	struct fe_region *region, other;
+	struct echo_rings r;
+	unsigned int maps;
+	struct echo e;
+
+	up(&e, &r, _i, ALL);
+	ck_assert_int_eq(fe_mem_add(&r.mem, &(struct fe_region_params){ 1 << 30, 1 << 20 }), 1);
+	region = &r.mem.regions[1];
+	ck_assert_int_eq(fe_add_mem_reg(&e.fe, region), 0);
+	ck_assert_int_eq(fe_rem_mem_reg(&e.fe, region), 0);
+	ck_assert_int_eq(fe_rem_mem_reg(&e.fe, region), -EIO);
+	ck_assert_int_eq(fe_add_mem_reg(&e.fe, region), 0);
+	maps = atomic_load(&e.maps);
+	ck_assert_int_eq(fe_add_mem_reg(&e.fe, region), 0);
+	ck_assert_int_eq(fe_add_mem_reg(&e.fe, region), 0);
+	ck_assert_uint_eq(atomic_load(&e.maps), maps);
+	/* The same addresses, but another file. */
+	other = *region;
+	other.fd = memfd_create("other", MFD_CLOEXEC);
+	ck_assert_int_eq(ftruncate(other.fd, 1 << 20), 0);
+	ck_assert_int_eq(fe_add_mem_reg(&e.fe, &other), -EIO);
+	echo_check(&r.ring[0], 10);
+	/* Each pair takes it back; the first one has something else in its place. */
+	other.size /= 2;
+	maps = atomic_load(&e.maps);
+	ck_assert_int_eq(fe_rem_mem_reg(&e.fe, region), 0);
+	ck_assert_int_eq(fe_add_mem_reg(&e.fe, &other), 0);
+	ck_assert_int_eq(fe_rem_mem_reg(&e.fe, region), 0);
+	ck_assert_int_eq(fe_add_mem_reg(&e.fe, &other), 0);
+	ck_assert_uint_eq(atomic_load(&e.maps), maps + 1);
+	ck_assert_int_eq(fe_rem_mem_reg(&e.fe, &other), 0);
+	close(other.fd);
 	echo_check(&r.ring[0], 10);
 	echo_down(&e, &r);
 	echo_stop(&e);
@@ -454,20 +498,6 @@ START_TEST(many_pieces)
 }
 END_TEST
 
-static void on_sigbus(int sig, siginfo_t *info, void *context)
-{
-	(void)context;
-	if (!vhost_mem_fault(info->si_addr))
-		signal(sig, SIG_DFL);
-}
-
-static void catch_sigbus(void)
-{
-	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
-
-	sigaction(SIGBUS, &sa, NULL);
-}
-
 /* proves: mem.truncated */
 START_TEST(truncated_memory_costs_the_connection)
 {
@@ -475,7 +505,7 @@ START_TEST(truncated_memory_costs_the_connection)
 	struct echo e;
 	struct iovec o, i;
 
-	catch_sigbus();
+	echo_catch_sigbus();
 	up(&e, &r, _i, ALL);
 	ck_assert_int_eq(fe_mem_add(&r.mem, &(struct fe_region_params){ 1 << 30, 1 << 20 }), 1);
 	ck_assert_int_eq(fe_start_mem(&e.fe, &r.mem), 0);
@@ -515,6 +545,7 @@ int main(void)
 	ADD(region_removed_while_a_request_uses_it);
 	ADD(front_end_leaves_while_a_request_uses_memory);
 	ADD(removal_with_and_without_fd);
+	ADD(memory_told_repeatedly);
 	tcase_add_loop_test(tc, wrong_region, 0, ARRAY_SIZE(wrong_regions));
 	tcase_add_loop_test(tc, wrong_table, 0, 9);
 	tcase_add_test(tc, table_in_its_longest_form);

@@ -227,6 +227,7 @@ static void kick_shuffle(struct vhost_queue *q)
 		vhost_queue_again(q);
 }
 
+/* proves: split.in-order, packed.in-order */
 START_TEST(with_some_given_back)
 {
 	struct vhost_queue_stats stats;
@@ -312,6 +313,7 @@ START_TEST(signal_when_nothing_is_left)
 }
 END_TEST
 
+/* proves: queue.suppressed, VIRTIO_F_NOTIFY_ON_EMPTY */
 START_TEST(no_signal_when_nothing_is_left)
 {
 	static const uint64_t features[] = {

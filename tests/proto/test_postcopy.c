@@ -35,20 +35,6 @@ struct guest {
 	uint8_t *out[REQUESTS], *in[REQUESTS];
 };
 
-static void on_sigbus(int sig, siginfo_t *info, void *context)
-{
-	(void)context;
-	if (!vhost_mem_fault(info->si_addr))
-		signal(sig, SIG_DFL);
-}
-
-static void catch_sigbus(void)
-{
-	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
-
-	sigaction(SIGBUS, &sa, NULL);
-}
-
 /*
  * The guest
  */
@@ -64,7 +50,7 @@ static void negotiate(struct guest *g, int run, int by_region)
 	struct fe *fe = &g->e.fe;
 
 	memset(g, 0, sizeof(*g));
-	catch_sigbus();
+	echo_catch_sigbus();
 	echo_start(&g->e, echo_run_workers(run), 0);
 	ck_assert_int_eq(fe_negotiate(fe, echo_run_format(run) | FE_BIT(VIRTIO_F_VERSION_1) |
 				      FE_BIT(VU_F_PROTOCOL_FEATURES), by_region ? ALL : TABLE), 0);
@@ -186,6 +172,10 @@ static void down(struct guest *g)
  * Pages which come late
  */
 
+/*
+ * proves: postcopy.addresses, postcopy.end, POSTCOPY_ADVISE, POSTCOPY_LISTEN, POSTCOPY_END,
+ * PROTOCOL_F_PAGEFAULT
+ */
 START_TEST(served_from_pages_which_come_late)
 {
 	struct guest g;
@@ -217,6 +207,7 @@ static void nothing(void *arg)
 	(void)arg;
 }
 
+/* proves: postcopy.faults */
 START_TEST(the_channel_is_free_while_a_queue_waits)
 {
 	struct guest g;
@@ -240,6 +231,7 @@ START_TEST(the_channel_is_free_while_a_queue_waits)
 END_TEST
 
 /* The ring's own pages are missing: its start waits on the queue's worker, not on ours. */
+/* proves: postcopy.faults */
 START_TEST(the_control_worker_is_free_while_a_ring_starts)
 {
 	const struct vu_header hdr = { VU_SET_VRING_KICK, VU_VERSION | VU_NEED_REPLY, 8 };
@@ -279,6 +271,7 @@ static bool accessible(uint64_t addr)
 }
 
 /* A ring which is started before there is memory, and memory which waits for the go-ahead. */
+/* proves: postcopy.go-ahead */
 START_TEST(nothing_is_touched_before_the_go_ahead)
 {
 	uint64_t bases[2];
@@ -307,6 +300,7 @@ START_TEST(nothing_is_touched_before_the_go_ahead)
 END_TEST
 
 /* Memory which comes and goes while there is postcopy. */
+/* proves: postcopy.go-ahead, postcopy.addresses, ADD_MEM_REG, REM_MEM_REG, NONE */
 START_TEST(regions_added_and_removed_meanwhile)
 {
 	const struct vu_header none = { VU_NONE, VU_VERSION, 8 };
@@ -343,6 +337,7 @@ END_TEST
  * Refusals
  */
 
+/* proves: postcopy.order, POSTCOPY_ADVISE, POSTCOPY_LISTEN, POSTCOPY_END */
 START_TEST(messages_out_of_order)
 {
 	struct guest g;
@@ -376,6 +371,7 @@ START_TEST(messages_out_of_order)
 END_TEST
 
 /* Without listening a go-ahead is not one. */
+/* proves: postcopy.go-ahead, NONE */
 START_TEST(a_go_ahead_for_nothing)
 {
 	static const uint32_t requests[] = { VU_NONE, VU_ADD_MEM_REG, VU_REM_MEM_REG };
@@ -433,6 +429,7 @@ static void send_bad(struct guest *g, enum bad bad)
 			    bad == GO_AHEAD_WITH_FD);
 }
 
+/* proves: postcopy.order, postcopy.go-ahead */
 START_TEST(what_is_refused_costs_the_connection)
 {
 	struct guest g;
@@ -458,6 +455,7 @@ END_TEST
 
 enum state { ADVISED, LISTENING, STAGED, RUNNING, ENDED, STATES };
 
+/* proves: msg.front-end-gone */
 START_TEST(disconnected_in_each_state)
 {
 	uint64_t bases[2];
@@ -485,6 +483,7 @@ START_TEST(disconnected_in_each_state)
 END_TEST
 
 /* It keeps its userfaultfd, so nobody but us can end the wait for a page. */
+/* proves: msg.front-end-gone */
 START_TEST(disconnected_while_a_request_waits)
 {
 	int run = run_with_worker(_i);
@@ -502,6 +501,7 @@ START_TEST(disconnected_while_a_request_waits)
 }
 END_TEST
 
+/* proves: msg.front-end-gone */
 START_TEST(disconnected_while_a_ring_starts)
 {
 	const struct vu_header hdr = { VU_SET_VRING_KICK, VU_VERSION, 8 };
@@ -533,6 +533,7 @@ static bool uffd_allowed(void)
 }
 
 /* Each test is a process of its own, which may give away what it will. */
+/* proves: PROTOCOL_F_PAGEFAULT */
 START_TEST(not_offered_without_permission)
 {
 	uint64_t features;
@@ -547,7 +548,7 @@ START_TEST(not_offered_without_permission)
 		close(fd);
 		return;
 	}
-	catch_sigbus();
+	echo_catch_sigbus();
 	echo_start(&e, 1, 0);
 	ck_assert_int_eq(fe_get_protocol_features(&e.fe, &features), 0);
 	ck_assert(!(features & FE_BIT(VU_PROTOCOL_F_PAGEFAULT)));
@@ -555,6 +556,7 @@ START_TEST(not_offered_without_permission)
 }
 END_TEST
 
+/* proves: PROTOCOL_F_PAGEFAULT */
 START_TEST(not_offered_when_sigbus_would_kill)
 {
 	uint64_t features;
@@ -565,7 +567,7 @@ START_TEST(not_offered_when_sigbus_would_kill)
 	echo_start(&e, 1, 0);
 	ck_assert_int_eq(fe_get_protocol_features(&e.fe, &features), 0);
 	ck_assert(!(features & FE_BIT(VU_PROTOCOL_F_PAGEFAULT)));
-	catch_sigbus();
+	echo_catch_sigbus();
 	ck_assert_int_eq(fe_get_protocol_features(&e.fe, &features), 0);
 	ck_assert(features & FE_BIT(VU_PROTOCOL_F_PAGEFAULT));
 	echo_stop(&e);

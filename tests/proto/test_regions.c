@@ -79,6 +79,7 @@ START_TEST(guest_addresses_for_rings)
 	int i;
 
 	echo_start(&e, (unsigned int)_i, 0);
+	e.fe.gpa = true;
 	ck_assert_int_eq(fe_negotiate(&e.fe, FE_BIT(VU_F_PROTOCOL_FEATURES) |
 				      FE_BIT(VIRTIO_F_VERSION_1), ~UINT64_C(0)), 0);
 	ck_assert(e.fe.protocol_features & FE_BIT(VU_PROTOCOL_F_GPA_ADDRESSES));

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,7 +47,7 @@ static void get(struct fe_ring *ring, unsigned int n)
 	}
 }
 
-/* proves: queue.one-signal, split.avail-event, VIRTIO_F_EVENT_IDX */
+/* proves: queue.one-signal, split.avail-event, packed.kick, VIRTIO_F_EVENT_IDX */
 START_TEST(one_kick_and_one_signal_for_a_batch)
 {
 	struct vhost_queue_stats before, after;
@@ -79,7 +80,10 @@ START_TEST(one_kick_and_one_signal_for_a_batch)
 }
 END_TEST
 
-/* proves: queue.suppressed, split.interrupt, split.used-event, VIRTIO_F_EVENT_IDX */
+/*
+ * proves: queue.suppressed, split.interrupt, split.used-event, packed.interrupt,
+ * VIRTIO_F_EVENT_IDX
+ */
 START_TEST(no_signal_for_a_driver_which_polls)
 {
 	struct vhost_queue_stats before, after;
@@ -283,6 +287,38 @@ START_TEST(private_bytes)
 }
 END_TEST
 
+static atomic_uint waits;
+
+/* Waits for something else than requests, of which fewer are there than it asks for. */
+static void kick_wait(struct vhost_queue *q)
+{
+	struct vhost_req *reqs[8];
+
+	atomic_fetch_add(&waits, 1);
+	vhost_queue_unpop(q, vhost_queue_pop(q, reqs, 8));
+}
+
+START_TEST(requests_given_back_bring_no_kicks)
+{
+	struct vhost_queue_stats stats;
+	struct echo_rings r;
+	struct echo e;
+	unsigned int i;
+
+	echo_start_with(&e, WORKERS, kick_wait);
+	echo_up(&e, &r, 1, 16, EVENT_IDX | FORMAT);
+	add(&r.ring[0], 3);
+	fe_ring_submit(&r.ring[0]);
+	for (i = 0; i < 200; i++)
+		echo_stats(&e, 0, &stats);
+	/* At the start, for the kick, and for what may have slipped in between. */
+	ck_assert_uint_gt(atomic_load(&waits), 0);
+	ck_assert_uint_le(atomic_load(&waits), 5);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
 /* One queue which is never empty must not keep the other from being served. */
 static void kick_forever(struct vhost_queue *q)
 {
@@ -401,29 +437,98 @@ static pid_t worker_tid(struct vhost_worker *w)
 	return tid;
 }
 
-/* How often a thread of this process has gone to sleep. */
+/* A line of a file about one thread of this process. */
+static bool find_line(pid_t tid, const char *name, const char *start, char *line, int size)
+{
+	char path[64];
+	FILE *file;
+	bool found;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/%s", tid, name);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	do {
+		found = fgets(line, size, file);
+	} while (found && strncmp(line, start, strlen(start)));
+	fclose(file);
+	return found;
+}
+
+/* How often the thread has gone to sleep. */
 static unsigned long sleeps(pid_t tid)
 {
 	unsigned long n = 0;
 	char line[256];
-	FILE *file;
 
-	snprintf(line, sizeof(line), "/proc/self/task/%d/status", tid);
-	file = fopen(line, "re");
-	ck_assert_ptr_nonnull(file);
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "voluntary_ctxt_switches: %lu", &n) == 1)
-			break;
-	}
-	fclose(file);
+	ck_assert(find_line(tid, "status", "voluntary_ctxt_switches:", line, sizeof(line)));
+	ck_assert_int_eq(sscanf(line, "voluntary_ctxt_switches: %lu", &n), 1);
 	ck_assert_uint_gt(n, 0);
 	return n;
+}
+
+/* The thread waits for its file descriptors, and there is no time at which it would wake up. */
+static bool waits_for_ever(pid_t tid)
+{
+	unsigned long timeout;
+	char line[256];
+	long call;
+
+	ck_assert_msg(find_line(tid, "syscall", "", line, sizeof(line)),
+		      "this kernel does not tell what a thread waits for");
+	if (sscanf(line, "%ld %*x %*x %*x %lx", &call, &timeout) != 2)
+		return false;
+#ifdef SYS_epoll_wait
+	if (call == SYS_epoll_wait)
+		return (int)timeout == -1;
+#endif
+	return call == SYS_epoll_pwait && (int)timeout == -1;
+}
+
+/* Nor does a file descriptor become ready by time alone. */
+static void check_no_timer(void)
+{
+	char path[64], target[64];
+	int fd;
+
+	for (fd = 0; fd < 256; fd++) {
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		n = readlink(path, target, sizeof(target) - 1);
+		target[MAX(n, 0)] = '\0';
+		ck_assert_ptr_null(strstr(target, "[timerfd]"));
+	}
+}
+
+static void wait_for_ever(pid_t tid)
+{
+	const struct timespec pause = { 0, 100000 };
+	int i;
+
+	for (i = 0; i < FE_TIMEOUT_MS * 10 && !waits_for_ever(tid); i++)
+		nanosleep(&pause, NULL);
+	ck_assert(waits_for_ever(tid));
+}
+
+/* Whatever others do meanwhile: a device of the same process with workers of its own. */
+static void others_are_busy(void)
+{
+	struct echo_rings r;
+	struct echo e;
+	int i;
+
+	echo_start(&e, 1, 0);
+	echo_up(&e, &r, 1, 16, 0);
+	for (i = 0; i < 300; i++)
+		echo_check(&r.ring[0], 10);
+	echo_down(&e, &r);
+	echo_stop(&e);
 }
 
 /* proves: queue.idle */
 START_TEST(an_idle_device_does_not_wake_up)
 {
-	const struct timespec second = { 1, 0 }, moment = { 0, 50000000 };
 	unsigned long before[2];
 	struct echo_rings r;
 	pid_t tid[2];
@@ -436,16 +541,16 @@ START_TEST(an_idle_device_does_not_wake_up)
 	echo_check(&r.ring[1], 10);
 	tid[0] = worker_tid(e.control);
 	tid[1] = worker_tid(vhost_queue_worker(vhost_dev_queue(e.dev, 0)));
-	/* The last call must have let them go. */
 	for (i = 0; i < 2; i++) {
-		do {
-			before[i] = sleeps(tid[i]);
-			nanosleep(&moment, NULL);
-		} while (sleeps(tid[i]) != before[i]);
+		wait_for_ever(tid[i]);
+		before[i] = sleeps(tid[i]);
 	}
-	nanosleep(&second, NULL);
-	for (i = 0; i < 2; i++)
+	check_no_timer();
+	others_are_busy();
+	for (i = 0; i < 2; i++) {
 		ck_assert_uint_eq(sleeps(tid[i]), before[i]);
+		ck_assert(waits_for_ever(tid[i]));
+	}
 	echo_down(&e, &r);
 	echo_stop(&e);
 }
@@ -461,6 +566,7 @@ int main(void)
 	tcase_add_loop_test(tc, no_signal_for_a_driver_which_polls, 0, 2 * ECHO_RUNS);
 	tcase_add_loop_test(tc, completions_of_one_round_are_one_signal, 0, ECHO_RUNS);
 	tcase_add_loop_test(tc, requests_given_back_come_again_in_order, 0, ECHO_RUNS);
+	tcase_add_loop_test(tc, requests_given_back_bring_no_kicks, 0, ECHO_RUNS);
 	tcase_add_loop_test(tc, slices_of_every_range, 0, ECHO_RUNS);
 	tcase_add_loop_test(tc, private_bytes, 0, ECHO_RUNS);
 	tcase_add_loop_test(tc, a_busy_queue_leaves_room_for_others, 0, ECHO_RUNS);

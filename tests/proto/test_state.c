@@ -138,6 +138,7 @@ static bool readable(int fd, int timeout_ms)
 
 static const size_t sizes[] = { 0, 1, PIPE_SIZE, PIPE_SIZE + 1, 1000000, VHOST_STATE_MAX };
 
+/* proves: state.transfer, SET_DEVICE_STATE_FD, CHECK_DEVICE_STATE, PROTOCOL_F_DEVICE_STATE */
 START_TEST(saved_and_loaded)
 {
 	uint8_t *buf = malloc(VHOST_STATE_MAX + 1);
@@ -160,6 +161,7 @@ START_TEST(saved_and_loaded)
 }
 END_TEST
 
+/* proves: state.bounded */
 START_TEST(too_long_to_be_saved)
 {
 	struct echo e;
@@ -177,6 +179,7 @@ START_TEST(too_long_to_be_saved)
 }
 END_TEST
 
+/* proves: state.bounded */
 START_TEST(too_long_to_be_loaded)
 {
 	uint8_t *buf = calloc(1, VHOST_STATE_MAX + 2 * PIPE_SIZE);
@@ -195,6 +198,7 @@ START_TEST(too_long_to_be_loaded)
 }
 END_TEST
 
+/* proves: state.check, reply.honest */
 START_TEST(the_device_refuses)
 {
 	struct echo e;
@@ -213,6 +217,7 @@ START_TEST(the_device_refuses)
 }
 END_TEST
 
+/* proves: state.check, CHECK_DEVICE_STATE */
 START_TEST(checked_without_a_transfer)
 {
 	uint8_t buf[16];
@@ -229,6 +234,7 @@ START_TEST(checked_without_a_transfer)
 }
 END_TEST
 
+/* proves: SET_DEVICE_STATE_FD */
 START_TEST(refused_by_its_arguments)
 {
 	int fds[2], file, stalled;
@@ -256,6 +262,7 @@ START_TEST(refused_by_its_arguments)
 END_TEST
 
 /* The wrong end of a pipe. */
+/* proves: state.check */
 START_TEST(an_fd_for_the_other_direction)
 {
 	struct echo e;
@@ -285,6 +292,7 @@ static void rings_up(struct echo *e, struct echo_rings *r)
 	ck_assert_int_eq(fe_start(&e->fe, &r->mem, r->list, 1), 0);
 }
 
+/* proves: state.suspended */
 START_TEST(only_while_no_ring_runs)
 {
 	struct echo_rings r;
@@ -309,6 +317,7 @@ START_TEST(only_while_no_ring_runs)
 }
 END_TEST
 
+/* proves: state.suspended */
 START_TEST(a_ring_starts_during_a_load)
 {
 	struct echo_rings r;
@@ -338,6 +347,7 @@ static void allow_sigpipe(void *arg)
 }
 
 /* With a control worker whose thread would be killed by SIGPIPE. */
+/* proves: state.check, msg.process */
 START_TEST(the_reader_leaves_early)
 {
 	uint8_t buf[100];
@@ -357,6 +367,7 @@ START_TEST(the_reader_leaves_early)
 END_TEST
 
 /* Odd numbers load: the peer does not write; even ones save: it does not read. */
+/* proves: state.transfer, msg.front-end-gone */
 START_TEST(a_stalled_peer_costs_its_check_only)
 {
 	const struct vu_header hdr = { VU_CHECK_DEVICE_STATE, VU_VERSION, 0 };
@@ -378,6 +389,7 @@ START_TEST(a_stalled_peer_costs_its_check_only)
 }
 END_TEST
 
+/* proves: msg.front-end-gone */
 START_TEST(disconnected_during_a_transfer)
 {
 	struct echo e;
@@ -394,6 +406,7 @@ START_TEST(disconnected_during_a_transfer)
 }
 END_TEST
 
+/* proves: session.stop */
 START_TEST(the_device_stops_during_a_check)
 {
 	const struct vu_header hdr = { VU_CHECK_DEVICE_STATE, VU_VERSION, 0 };
@@ -411,6 +424,7 @@ START_TEST(the_device_stops_during_a_check)
 }
 END_TEST
 
+/* proves: session.reset-device */
 START_TEST(reset_ends_a_transfer)
 {
 	struct echo e;
@@ -427,6 +441,7 @@ START_TEST(reset_ends_a_transfer)
 }
 END_TEST
 
+/* proves: PROTOCOL_F_DEVICE_STATE */
 START_TEST(not_offered_without_callbacks)
 {
 	uint64_t features;

@@ -90,6 +90,7 @@ static void up(struct echo *e)
 	ck_assert_int_eq(fe_negotiate(&e->fe, ALL, ALL), 0);
 }
 
+/* proves: SEND_RARP, PROTOCOL_F_RARP, reply.honest */
 START_TEST(rarp)
 {
 	static const uint8_t mac[6] = { 2, 0, 0xfe, 4, 5, 6 };
@@ -107,6 +108,7 @@ START_TEST(rarp)
 }
 END_TEST
 
+/* proves: NET_SET_MTU, PROTOCOL_F_NET_MTU */
 START_TEST(mtu)
 {
 	static const struct { uint64_t mtu; int ret; } row[] = {
@@ -128,6 +130,10 @@ START_TEST(mtu)
 }
 END_TEST
 
+/*
+ * proves: crypto.bounded, CREATE_CRYPTO_SESSION, CLOSE_CRYPTO_SESSION,
+ * PROTOCOL_F_CRYPTO_SESSION
+ */
 START_TEST(crypto_sessions)
 {
 	static const uint32_t sizes[] = { VU_CRYPTO_SIZE_MIN, 100, VU_CRYPTO_SIZE_MAX };
@@ -160,6 +166,7 @@ START_TEST(crypto_sessions)
 }
 END_TEST
 
+/* proves: crypto.bounded */
 START_TEST(crypto_session_of_bad_size)
 {
 	const uint32_t size = _i ? VU_CRYPTO_SIZE_MIN - 1 : VU_CRYPTO_SIZE_MAX + 1;
@@ -175,6 +182,7 @@ START_TEST(crypto_session_of_bad_size)
 }
 END_TEST
 
+/* proves: GPU_SET_SOCKET */
 START_TEST(gpu_socket)
 {
 	struct echo e;
@@ -194,6 +202,7 @@ START_TEST(gpu_socket)
 }
 END_TEST
 
+/* proves: object.uuid, GET_SHARED_OBJECT, PROTOCOL_F_SHARED_OBJECT */
 START_TEST(shared_object)
 {
 	static const uint8_t other[16] = { 99 };
@@ -220,6 +229,7 @@ START_TEST(shared_object)
 }
 END_TEST
 
+/* proves: GET_SHMEM_CONFIG, PROTOCOL_F_SHMEM */
 START_TEST(shmem_config)
 {
 	struct vu_shmem_config config;
@@ -259,6 +269,7 @@ START_TEST(offered_with_callbacks_only)
 END_TEST
 
 /* A message whose callback is missing is refused, whatever it says. */
+/* proves: msg.gate, gpu.fd */
 START_TEST(refused_without_callbacks)
 {
 	static const struct { uint32_t request, size; } row[] = {

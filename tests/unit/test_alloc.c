@@ -47,8 +47,9 @@ START_TEST(steady_state)
 	bool ok = true;
 	struct echo e;
 
-	echo_start_with(&e, (unsigned int)_i, kick);
-	echo_up(&e, &r, 1, 32, FE_BIT(VIRTIO_RING_F_EVENT_IDX) | FE_BIT(VIRTIO_RING_F_INDIRECT_DESC));
+	echo_start_with(&e, echo_run_workers(_i), kick);
+	echo_up(&e, &r, 1, 32, FE_BIT(VIRTIO_RING_F_EVENT_IDX) |
+		FE_BIT(VIRTIO_RING_F_INDIRECT_DESC) | echo_run_format(_i));
 	for (i = 0; i < 20; i++)
 		iov[i] = (struct iovec){ fe_mem_alloc(&r.mem, 16, 1), 16 };
 	ck_assert(some_requests(&r.ring[0], iov));
@@ -69,7 +70,7 @@ int main(void)
 	Suite *suite = suite_create("alloc");
 	TCase *tc = tcase_create("alloc");
 
-	tcase_add_loop_test(tc, steady_state, 0, 2);
+	tcase_add_loop_test(tc, steady_state, 0, ECHO_RUNS);
 	suite_add_tcase(suite, tc);
 	return tap_main(suite);
 }

@@ -363,7 +363,10 @@ static unsigned int trace_child(struct world *w, void (*fn)(struct world *), str
 	return trace(pid, w, states);
 }
 
-/* proves: inflight.once, inflight.batch, inflight.order, inflight.base, inflight.packed */
+/*
+ * proves: inflight.once, inflight.batch, inflight.order, inflight.base, inflight.packed,
+ * packed.publish
+ */
 START_TEST(killed_after_each_store)
 {
 	const struct layout *l = &layouts[_i];
@@ -532,6 +535,7 @@ START_TEST(nonsense_never_hurts)
 END_TEST
 
 /* The start alone, in memory of many sizes with nothing readable behind it. */
+/* proves: inflight.content */
 START_TEST(nonsense_within_bounds)
 {
 	static const unsigned int sizes[] = { 1, 2, 3, 4, 8, 128, 1024, 32768 };
@@ -566,6 +570,7 @@ END_TEST
  * The layout, byte by byte
  */
 
+/* proves: inflight.layout */
 START_TEST(split_layout_as_others_have_it)
 {
 	struct world w;
@@ -600,6 +605,7 @@ START_TEST(split_layout_as_others_have_it)
 }
 END_TEST
 
+/* proves: inflight.layout, inflight.packed */
 START_TEST(packed_layout_as_others_have_it)
 {
 	struct world w;
@@ -639,6 +645,7 @@ START_TEST(packed_layout_as_others_have_it)
 }
 END_TEST
 
+/* proves: inflight.content */
 START_TEST(a_head_twice_breaks)
 {
 	struct world w;
@@ -661,13 +668,35 @@ START_TEST(a_head_twice_breaks)
 }
 END_TEST
 
+/* A container may forbid it; the child then ends without having stopped. */
+static bool may_trace(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+			_exit(2);
+		mark();
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
+		return false;
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	return true;
+}
+
 static Suite *inflight_suite(void)
 {
 	Suite *suite = suite_create("inflight");
 	TCase *crash = tcase_create("crash"), *content = tcase_create("content");
 
 	tcase_set_timeout(crash, TEST_SECONDS);
-	tcase_add_loop_test(crash, killed_after_each_store, 0, ARRAY_SIZE(layouts));
+	if (may_trace())
+		tcase_add_loop_test(crash, killed_after_each_store, 0, ARRAY_SIZE(layouts));
+	else
+		puts("# SKIP killed_after_each_store: no process may be traced here");
 	suite_add_tcase(suite, crash);
 	tcase_set_timeout(content, TEST_SECONDS);
 	tcase_add_loop_test(content, nonsense_never_hurts, 0, ARRAY_SIZE(layouts));

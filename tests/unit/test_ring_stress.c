@@ -469,6 +469,7 @@ static const struct shape race_shapes[] = {
 	{ 0, 4, 0 }, { F_EVENT_IDX, 4, 0 }, { F_PACKED, 3, 0 }, { F_PACKED | F_EVENT_IDX, 3, 0 },
 };
 
+/* proves: queue.no-lost-kick */
 START_TEST(meet)
 {
 	static struct race race;
@@ -501,6 +502,7 @@ static const struct shape shapes[] = {
 	{ F_PACKED | F_INDIRECT | F_EVENT_IDX, 13, 20 },
 };
 
+/* proves: queue.no-lost-kick */
 START_TEST(stress)
 {
 	uint64_t requests = getenv("LIBVHOST_LONG") ? REQUESTS_LONG : TAP_TIMES(REQUESTS);

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Receiving: packets go from the port straight into the driver's buffers.
+ *
+ * How long a packet is is known only when it has been read.  So the port is given buffers for
+ * one of the usual size, and behind them a spill area where the rest of a longer one goes; that
+ * rest is copied, and for the packets which follow the buffers are for the longest that there is.
+ * With VIRTIO_NET_F_MRG_RXBUF a packet takes as many requests as it needs, otherwise one.
+ *
+ * When no packet is there the requests go back to the ring, and the port's fd is watched.  When
+ * the driver has no buffers, packets stay in the port, whose fd is not watched, until
+ * the next kick.  A packet of which the driver's buffers hold only the beginning stays
+ * in them until there are more; these requests are held.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* Packets in a row; other queues of the worker then have their turn. */
+#define RX_BUDGET	256u
+
+/* Bytes of buffers for a packet of the usual size, and for the longest. */
+#define RX_SMALL	2048u
+#define RX_LARGE	(PORT_HDR_MAX + PORT_PACKET_MAX)
+
+/* Packets of the usual size after which no long ones are expected any more. */
+#define RX_LARGE_FOR	64u
+
+/* What became of one attempt to receive. */
+enum rx_result { RX_GOT, RX_NO_PACKET, RX_NO_BUFFER, RX_GONE };
+
+static bool rx_mergeable(const struct net_rx *rx)
+{
+	return rx->nq.features & BIT(VIRTIO_NET_F_MRG_RXBUF);
+}
+
+static void rx_watch(struct net_rx *rx, bool on)
+{
+	if (on == rx->watching || !rx->nq.ev)
+		return;
+	if (on)
+		event_add(rx->nq.ev, NULL);
+	else
+		event_del(rx->nq.ev);
+	rx->watching = on;
+}
+
+/*
+ * Requests
+ */
+
+/* Pop until there is so much room.  Whether there is. */
+static bool rx_want(struct net_rx *rx, size_t want)
+{
+	unsigned int i, n, end;
+
+	while (rx->room < want && rx->count < RX_REQS_MAX) {
+		if (rx->first + rx->count + RX_BATCH > ARRAY_SIZE(rx->reqs)) {
+			memmove(rx->reqs, rx->reqs + rx->first, rx->count * sizeof(rx->reqs[0]));
+			rx->first = 0;
+		}
+		end = rx->first + rx->count;
+		n = vhost_queue_pop(rx->nq.queue, rx->reqs + end, rx->batch);
+		for (i = 0; i < n; i++)
+			rx->room += rx->reqs[end + i]->in_len;
+		rx->count += n;
+		if (n < rx->batch)
+			break;
+		rx->batch = MIN(2 * rx->batch, RX_BATCH);
+	}
+	return rx->room >= want;
+}
+
+static void rx_give_back(struct net_rx *rx)
+{
+	if (rx->count)
+		vhost_queue_unpop(rx->nq.queue, rx->count);
+	rx->first = rx->count = 0;
+	rx->room = 0;
+	rx->batch = 1;
+}
+
+/* The first request goes to the driver with len bytes in it. */
+static void rx_push(struct net_rx *rx, size_t len)
+{
+	struct vhost_req *req = rx->reqs[rx->first++];
+
+	rx->count--;
+	rx->room -= req->in_len;
+	vhost_req_push(req, len);
+}
+
+/*
+ * A packet
+ */
+
+/* Buffers of about want bytes as an array for the port, with the spill behind them. */
+static unsigned int rx_gather(struct net_rx *rx, size_t want)
+{
+	unsigned int reqs = rx_mergeable(rx) ? rx->count : 1, i, j, n = 0;
+
+	rx->covered = 0;
+	for (i = 0; i < reqs && rx->covered < want; i++) {
+		const struct vhost_req *req = rx->reqs[rx->first + i];
+
+		for (j = 0; j < req->in_cnt && n < RX_IOVS - 1; j++) {
+			rx->iov[n++] = req->in[j];
+			rx->covered += req->in[j].iov_len;
+		}
+		if (n == RX_IOVS - 1)
+			break;
+	}
+	rx->iov[n++] = (struct iovec){ rx->spill, RX_LARGE };
+	return n;
+}
+
+/* Copy to the requests what did not go there at once. */
+static void rx_copy_spill(struct net_rx *rx)
+{
+	size_t off = rx->covered, left = rx->pending - rx->covered, n;
+	const uint8_t *src = rx->spill;
+	unsigned int i;
+
+	for (i = 0; left; i++) {
+		const struct vhost_req *req = rx->reqs[rx->first + i];
+
+		if (off >= req->in_len) {
+			off -= req->in_len;
+			continue;
+		}
+		n = vhost_req_write(req, off, src, left);
+		src += n;
+		left -= n;
+		off = 0;
+	}
+}
+
+/* How many requests len bytes take; they are there. */
+static unsigned int rx_count(const struct net_rx *rx, size_t len)
+{
+	unsigned int i;
+
+	for (i = 0; len; i++)
+		len -= MIN(len, rx->reqs[rx->first + i]->in_len);
+	return i;
+}
+
+/* The packet is complete, and there is room for it: to the driver with it. */
+static void rx_deliver(struct net_rx *rx)
+{
+	const size_t at = offsetof(struct virtio_net_hdr_v1, num_buffers);
+	unsigned int n = rx_count(rx, rx->pending);
+	uint16_t num = htole16((uint16_t)n);
+	size_t len = rx->pending, part;
+
+	if (rx->pending > rx->covered)
+		rx_copy_spill(rx);
+	if (rx->nq.hdr_len > at)
+		vhost_req_write(rx->reqs[rx->first], at, &num, sizeof(num));
+	for (; n; n--, len -= part) {
+		part = MIN(len, rx->reqs[rx->first]->in_len);
+		rx_push(rx, part);
+	}
+	rx->nq.stats.packets++;
+	rx->nq.stats.bytes += rx->pending - rx->nq.hdr_len;
+}
+
+/* Whether all that the driver's ring can hold is here already. */
+static bool rx_is_full(const struct net_rx *rx)
+{
+	unsigned int i, size = vhost_queue_size(rx->nq.queue), descs = 0;
+
+	for (i = 0; i < rx->count; i++)
+		descs += rx->reqs[rx->first + i]->in_cnt + rx->reqs[rx->first + i]->out_cnt;
+	return rx->count >= MIN(RX_REQS_MAX, size) || descs >= size;
+}
+
+/* Make room for the packet which is there, and deliver it. */
+static enum rx_result rx_finish(struct net_rx *rx)
+{
+	bool fits = rx_mergeable(rx) ? rx_want(rx, rx->pending) :
+				       rx->reqs[rx->first]->in_len >= rx->pending;
+
+	if (rx->pending > rx->covered)
+		rx->large = RX_LARGE_FOR;
+	else if (rx->large && rx->pending <= RX_SMALL)
+		rx->large--;
+	if (fits)
+		rx_deliver(rx);
+	else if (!rx_mergeable(rx) || rx_is_full(rx))
+		rx->nq.stats.too_long++;
+	else
+		return RX_NO_BUFFER;
+	rx->pending = 0;
+	return RX_GOT;
+}
+
+static enum rx_result rx_packet(struct net_rx *rx)
+{
+	size_t want = rx->large && rx_mergeable(rx) ? RX_LARGE : RX_SMALL;
+	unsigned int cnt;
+	ssize_t n;
+
+	if (rx->pending)
+		return rx_finish(rx);
+	rx_want(rx, rx_mergeable(rx) ? want : 1);
+	if (!rx->count)
+		return RX_NO_BUFFER;
+	if (rx->reqs[rx->first]->in_len < rx->nq.hdr_len) {
+		rx_push(rx, 0);
+		rx->nq.stats.malformed++;
+		return RX_GOT;
+	}
+	/* A whole chain of the driver's in any case. */
+	cnt = rx_gather(rx, rx_mergeable(rx) ? want : RX_LARGE);
+	n = rx->nq.port->ops->rx(rx->nq.port, rx->nq.pair, rx->iov, cnt);
+	if (n == -EAGAIN)
+		return RX_NO_PACKET;
+	if (n == -ENODEV)
+		return RX_GONE;
+	if (n < (ssize_t)rx->nq.hdr_len) {
+		rx->nq.stats.refused++;
+		return RX_GOT;
+	}
+	rx->pending = (size_t)n;
+	return rx_finish(rx);
+}
+
+/*
+ * Turns
+ */
+
+/* Tell the port whether packets may come. */
+static bool rx_switch(struct net_rx *rx)
+{
+	struct virtio_net *net = rx->nq.net;
+	unsigned int opened = atomic_load(&net->opened);
+	bool on = rx->nq.live && vhost_queue_enabled(rx->nq.queue) && !atomic_load(&net->lost) &&
+		  rx->nq.pair < atomic_load(&net->pairs_on);
+
+	if (on != rx->on || opened != rx->opened)
+		rx->nq.port->ops->set_pair(rx->nq.port, rx->nq.pair, on);
+	/* The fd has the old number, but it is another one. */
+	if (opened != rx->opened)
+		rx_watch(rx, false);
+	rx->on = on;
+	rx->opened = opened;
+	return on;
+}
+
+/* Nothing is to be received: a packet which was on its way is lost. */
+static void rx_rest(struct net_rx *rx)
+{
+	rx->nq.stats.discarded += rx->pending > 0;
+	rx->pending = 0;
+	rx_give_back(rx);
+	rx_watch(rx, false);
+}
+
+/* There is work left for the next round. */
+static void rx_later(struct net_rx *rx)
+{
+	rx_watch(rx, true);
+	if (!rx->nq.ev)
+		vhost_queue_again(rx->nq.queue);
+}
+
+void rx_run(struct net_rx *rx)
+{
+	enum rx_result result = RX_GOT;
+	unsigned int i;
+
+	if (!rx_switch(rx)) {
+		if (rx->nq.live)
+			rx_rest(rx);
+		return;
+	}
+	for (i = 0; i < RX_BUDGET && result == RX_GOT; i++)
+		result = rx_packet(rx);
+	switch (result) {
+	case RX_GOT:
+		rx_later(rx);
+		break;
+	case RX_NO_PACKET:
+		rx_give_back(rx);
+		rx_watch(rx, true);
+		break;
+	case RX_NO_BUFFER:
+		/* The first time it may be that only the queue's share of the round is used up. */
+		rx_watch(rx, !rx->starved);
+		break;
+	case RX_GONE:
+		net_lost(rx->nq.net);
+		rx_switch(rx);
+		rx_rest(rx);
+		break;
+	}
+	rx->starved = result == RX_NO_BUFFER;
+}
+
+static void rx_event(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	rx_run(arg);
+}
+
+/*
+ * Life
+ */
+
+int rx_start(struct net_rx *rx)
+{
+	int fd = rx->nq.port->ops->fd(rx->nq.port, rx->nq.pair);
+	struct event_base *base = vhost_worker_base(vhost_queue_worker(rx->nq.queue));
+
+	rx->first = rx->count = rx->large = 0;
+	rx->pending = rx->room = 0;
+	rx->batch = 1;
+	rx->watching = rx->starved = false;
+	rx->spill = malloc(RX_LARGE);
+	if (fd >= 0)
+		rx->nq.ev = event_new(base, fd, EV_READ | EV_PERSIST, rx_event, rx);
+	if (rx->spill && (rx->nq.ev || fd < 0)) {
+		rx->nq.live = true;
+		return 0;
+	}
+	free(rx->spill);
+	return -ENOMEM;
+}
+
+void rx_stop(struct net_rx *rx)
+{
+	if (!rx->nq.live)
+		return;
+	rx_rest(rx);
+	rx->nq.live = false;
+	rx_switch(rx);
+	if (rx->nq.ev)
+		event_free(rx->nq.ev);
+	rx->nq.ev = NULL;
+	free(rx->spill);
+}

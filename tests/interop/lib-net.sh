@@ -1,0 +1,135 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-3-Clause
+# The network which vhost-user-net gives to guests; to be sourced after lib-uml.sh or lib-qemu.sh.
+#
+# Everything happens in a network namespace of the test's own, which goes with the test's last process: the
+# test runs itself again in there.  Daemons put their taps onto a bridge, or a tap is between the host and one
+# guest.  The host, that is this namespace, offers what a guest needs to see whether its network works: see
+# start_services and guest-net.sh.
+
+if [ "${LIBVHOST_NAMESPACE:-}" != $$ ]; then
+	rm -rf "$tmp"
+	[ "$(id -u)" -eq 0 ] || skip_all "a network namespace takes root"
+	need unshare util-linux
+	LIBVHOST_NAMESPACE=$$ exec unshare -n "$BASH" "$0"
+fi
+
+need ip iproute2
+need ethtool ethtool
+need busybox busybox-static
+[ -c /dev/net/tun ] || skip_all "there is no /dev/net/tun"
+
+daemon=$top_builddir/net/vhost-user-net
+stream=$top_builddir/tests/interop/stream
+guest_libs+=("$interop/guest-net.sh")
+# Of UML, and of QEMU.
+uml_drivers=virtio_net
+uml_type=1
+guest_driver=virtio_net
+guest_programs=(ethtool "$stream")
+
+file_bytes=1000003
+
+# What the guest needs to know.
+net_variables()
+{
+	echo "FILE_BYTES=$file_bytes FILE_SUM=$(sum <"$tmp/file")"
+}
+
+ip link set lo up
+
+# bridge NAME: with the host's addresses 10.9.0.1 and fd09::1.
+bridge()
+{
+	check "host: the bridge $1" ip link add "$1" type bridge forward_delay 0 mcast_snooping 0 || finish
+	ip address add 10.9.0.1/24 dev "$1"
+	ip address add fd09::1/64 dev "$1" nodad
+	ip link set "$1" up
+}
+
+# start_services: on port 5001 what comes goes back, on 5002 a file's checksum does, and 5003 gives a file.
+start_services()
+{
+	pattern file $file_bytes >"$tmp/file"
+	printf '#!/bin/sh\nhead -c %s | sha256sum | cut -d" " -f1\n' $file_bytes >"$tmp/upload"
+	printf '#!/bin/sh\ncat "%s"\n' "$tmp/file" >"$tmp/download"
+	chmod +x "$tmp/upload" "$tmp/download"
+	"$stream" serve 5001 >"$tmp/stream.log" 2>&1 &
+	pids[stream]=$!
+	busybox nc -ll -p 5002 -e "$tmp/upload" >"$tmp/upload.log" 2>&1 </dev/null &
+	pids[upload]=$!
+	busybox nc -ll -p 5003 -e "$tmp/download" >"$tmp/download.log" 2>&1 </dev/null &
+	pids[download]=$!
+	check "host: the services listen" wait_until 30 serving 5001 5002 5003
+}
+
+serving()
+{
+	local port
+
+	for port; do
+		grep -q "$(printf ':%04X 0*:0000 0A' "$port")" /proc/net/tcp6 || return
+	done
+}
+
+# link_gone NAME
+link_gone()
+{
+	! ip link show "$1" >/dev/null 2>&1
+}
+
+# What is in /sys/class/net belongs to the namespace in which it was mounted.
+mtu_of()
+{
+	ip -o link show "$1" | sed 's/.* mtu \([0-9]*\) .*/\1/'
+}
+
+# logged NAME TEXT: whether a daemon has said so.
+logged()
+{
+	grep -q -- "$2" "$tmp/$1.log"
+}
+
+# How often the guest's stream has made progress; see load_progress.
+stream_progress()
+{
+	tr -d '\r' <"${guest_log:-$(files_of "$1").log}" |
+		awk '/^stream: [0-9]+ KiB$/ { n += $2 > last; last = $2 } END { print n + 0 }'
+}
+
+stream_went_on()
+{
+	[ "$(stream_progress "$1")" -gt "$2" ] || gone "${pids["guest $1"]}"
+}
+
+# stream_goes_on NAME WHEN: a row which is ok when the guest's stream has made progress since now.
+stream_goes_on()
+{
+	local before
+
+	# The line which is next may be about what was before.
+	before=$(($(stream_progress "$1") + 1))
+	wait_until 90 stream_went_on "$1" "$before" && ! gone "${pids["guest $1"]}"
+	row $? "$1: the stream goes on, $2"
+}
+
+# counter DAEMON QUEUE NAME: what an ended daemon with --log-level=debug has counted.
+counter()
+{
+	sed -n "s/.*queue $2: .*\\<$3 \\([0-9]*\\).*/\\1/p" "$tmp/$1.log" | tail -n 1
+}
+
+# nic NAME MAC PROPERTIES [PAIRS]: a device of the QEMU which is started next, served by the daemon of this name.
+nics=()
+nic()
+{
+	nics+=(-chardev "socket,id=chardev-$1,path=$tmp/$1.sock$socket_properties"
+		-netdev "vhost-user,id=netdev-$1,chardev=chardev-$1,queues=${4:-1}"
+		-device "virtio-net-pci,vectors=0,id=$1,netdev=netdev-$1,mac=$2$3")
+}
+
+# Instead of the one device of other tests.
+set_device_args()
+{
+	device_args=("${nics[@]}")
+}
