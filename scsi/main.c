@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vhost-user-scsi: a SCSI target with any number of units for a virtual machine, over vhost-user. */
+/* vhost-user-scsi: SCSI targets with any number of units for a virtual machine. */
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
