@@ -115,6 +115,12 @@ struct vhost_worker *daemon_control(const struct daemon_run *run)
 	return run->control;
 }
 
+struct vhost_worker *const *daemon_workers(const struct daemon_run *run, unsigned int *n)
+{
+	*n = run->num_workers;
+	return run->workers;
+}
+
 unsigned int daemon_dev_flags(const struct daemon_conf *conf)
 {
 	return conf->iommu ? VHOST_DEV_IOMMU : 0;
@@ -324,7 +330,7 @@ static void daemon_bind(struct daemon_run *run)
 
 	for (i = 0; i < n; i++)
 		workers[i] = run->workers[i / run->daemon->queues->width];
-	if (n)
+	if (n && !run->daemon->binds)
 		vhost_dev_bind(run->dev, workers, n);
 }
 
@@ -431,6 +437,8 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 			status = DAEMON_OK;
 		close_fd(&run.sock.fd);
 	}
+	if (d->forget)
+		d->forget(&run);
 	free(run.own);
 	return status;
 }

@@ -63,12 +63,15 @@ struct daemon {
 	int (*check)(struct daemon_run *run);
 	/* Open what the device needs from outside. */
 	int (*open)(struct daemon_run *run);
-	/* Make the device. */
+	/* Make the device.  If binds is set, it has bound its queues to daemon_workers(). */
 	int (*create)(struct daemon_run *run, struct vhost_dev **dev);
+	bool binds;
 	/* Free the device, which is stopped; the workers are still there. */
 	void (*destroy)(struct daemon_run *run);
 	/* The end.  If the device has never been served, take back what open has created. */
 	void (*close)(struct daemon_run *run, bool served);
+	/* Free what the options hold, however far the run has come; or NULL. */
+	void (*forget)(struct daemon_run *run);
 };
 
 /* The life of a daemon. */
@@ -80,6 +83,8 @@ void *daemon_own(const struct daemon_run *run);
 
 /* The worker which the device will be served on, from open to destroy. */
 struct vhost_worker *daemon_control(const struct daemon_run *run);
+/* The workers of the queues, *n of them, which may be 0.  From create to destroy. */
+struct vhost_worker *const *daemon_workers(const struct daemon_run *run, unsigned int *n);
 
 /* What the common options mean for struct vhost_dev_params. */
 unsigned int daemon_dev_flags(const struct daemon_conf *conf);

@@ -140,6 +140,31 @@ static int option_set_text(const struct option_def *def, const char **field, con
 	return 0;
 }
 
+static int option_add(struct option_list *list, const char *value, char *why)
+{
+	char **values;
+
+	if (!*value)
+		return option_refuse(why, "it needs a value");
+	values = reallocarray(list->values, list->num + 1, sizeof(*values));
+	if (!values)
+		return option_refuse(why, "%s", strerror(ENOMEM));
+	list->values = values;
+	values[list->num] = strdup(value);
+	if (!values[list->num])
+		return option_refuse(why, "%s", strerror(ENOMEM));
+	list->num++;
+	return 0;
+}
+
+void option_list_free(struct option_list *list)
+{
+	while (list->num)
+		free(list->values[--list->num]);
+	free(list->values);
+	list->values = NULL;
+}
+
 static bool option_takes_value(const struct option_def *def)
 {
 	return def->type != OPTION_FLAG && def->type != OPTION_ACTION;
@@ -163,6 +188,8 @@ static int option_set_value(const struct option_def *def, void *field, const cha
 	case OPTION_FLAG:
 		*(bool *)field = true;
 		return 0;
+	case OPTION_LIST:
+		return option_add(field, value, why);
 	case OPTION_ACTION:
 		return 0;
 	}
@@ -175,10 +202,58 @@ int option_set(struct option_table *table, const struct option_def *def, const c
 	uint64_t bit = UINT64_C(1) << (def - table->defs);
 
 	/* The last one could win, but whoever says two things means one of them. */
-	if (table->given & bit)
+	if (table->given & bit && def->type != OPTION_LIST)
 		return option_refuse(why, "given more than once");
 	table->given |= bit;
 	return option_set_value(def, (char *)table->values + def->offset, value, why);
+}
+
+/*
+ * Keys within a value
+ */
+
+/* Cut the text at its first comma which is not doubled; those become single.  The rest, or NULL. */
+static char *option_cut(char *text)
+{
+	char *to = text;
+
+	for (; *text; text++) {
+		if (*text == ',' && *++text != ',') {
+			*to = '\0';
+			return text;
+		}
+		*to++ = *text;
+	}
+	*to = '\0';
+	return NULL;
+}
+
+static int option_parse_key(struct option_table *table, char *key, char *why)
+{
+	char *value = strchr(key, '='), reason[OPTION_WHY_SIZE];
+	const struct option_def *def;
+
+	if (value)
+		*value++ = '\0';
+	for (def = table->defs; def->name && strcmp(def->name, key); def++)
+		;
+	if (!def->name)
+		return option_refuse(why, "%.40s: unknown", key);
+	if (!option_set(table, def, value, reason))
+		return 0;
+	return option_refuse(why, "%s: %.*s", key, OPTION_WHY_SIZE - 48, reason);
+}
+
+int options_parse_keys(struct option_table *table, char *text, char why[OPTION_WHY_SIZE])
+{
+	char *next;
+	int ret = 0;
+
+	for (; !ret && text; text = next) {
+		next = option_cut(text);
+		ret = option_parse_key(table, text, why);
+	}
+	return ret;
 }
 
 /*
@@ -256,10 +331,10 @@ int options_parse(struct option_table *tables, unsigned int n, int argc, char **
  * Help
  */
 
-/* "--name=VALUE"; returns its length. */
-static int options_help_head(const struct option_def *def, FILE *out)
+/* "--name=VALUE", or without the dashes; returns its length. */
+static int options_help_head(const struct option_def *def, const char *dashes, FILE *out)
 {
-	int len = fprintf(out, "  --%s", def->name);
+	int len = fprintf(out, "  %s%s", dashes, def->name);
 	unsigned int i;
 
 	if (def->type == OPTION_CHOICE) {
@@ -271,15 +346,24 @@ static int options_help_head(const struct option_def *def, FILE *out)
 	return len;
 }
 
+static void options_help_one(const struct option_def *def, const char *dashes, FILE *out)
+{
+	int len = options_help_head(def, dashes, out);
+
+	if (len > HELP_COLUMN - 2) {
+		fprintf(out, "\n");
+		len = 0;
+	}
+	fprintf(out, "%*s%s\n", HELP_COLUMN - len, "", def->help);
+}
+
 void options_help(const struct option_def *defs, FILE *out)
 {
-	for (; defs->name; defs++) {
-		int len = options_help_head(defs, out);
+	const struct option_def *key;
 
-		if (len > HELP_COLUMN - 2) {
-			fprintf(out, "\n");
-			len = 0;
-		}
-		fprintf(out, "%*s%s\n", HELP_COLUMN - len, "", defs->help);
+	for (; defs->name; defs++) {
+		options_help_one(defs, "--", out);
+		for (key = defs->keys; key && key->name; key++)
+			options_help_one(key, "  ", out);
 	}
 }

@@ -20,7 +20,14 @@ enum option_type {
 	OPTION_NUMBER,			/* unsigned int, or int */
 	OPTION_SIZE,			/* uint64_t: bytes; may end with K, M, G or T */
 	OPTION_CHOICE,			/* an enum or unsigned int: the word's place in choices */
+	OPTION_LIST,			/* struct option_list; the option may be given repeatedly */
 	OPTION_ACTION,			/* none: to be looked for with options_asked() */
+};
+
+/* The values of an option, in their order; copies, which option_list_free() frees. */
+struct option_list {
+	char **values;
+	unsigned int num;
 };
 
 /* One option.  A table of them ends with one without name. */
@@ -32,6 +39,7 @@ struct option_def {
 	const char *help;		/* one line */
 	uint64_t min, max;		/* number, size: bounds; text: max is its longest, if not 0 */
 	const char *const *choices;	/* words, then NULL */
+	const struct option_def *keys;	/* list: what a value consists of, for --help; may be NULL */
 };
 
 /* The definitions of a table, and the structure which the values go to. */
@@ -51,6 +59,14 @@ struct option_table {
  */
 int option_set(struct option_table *table, const struct option_def *def, const char *value,
 	       char why[OPTION_WHY_SIZE]);
+
+void option_list_free(struct option_list *list);
+
+/*
+ * Set options from one text like key=value,flag,key=value, in which a comma that belongs to a
+ * value is doubled.  The text is changed, and must live as long as the table's values.
+ */
+int options_parse_keys(struct option_table *table, char *text, char why[OPTION_WHY_SIZE]);
 
 /* Whether --name stands anywhere on the command line. */
 bool options_asked(int argc, char **argv, const char *name);

@@ -12,9 +12,9 @@
  *   struct fe_ring   the driver's side of one virtqueue in that memory
  *   struct fe        the front-end's side of a connection
  *
- * Each works without those below it in this list.  fe_blk.h adds virtio-blk, fe_backend.h the
- * requests of the back-end, fe_migrate.h and fe_iommu.h what their names say, fe_chaos.h a guest
- * which writes where it should not.
+ * Each works without those below it in this list.  fe_blk.h adds virtio-blk, fe_scsi.h
+ * virtio-scsi, fe_backend.h the requests of the back-end, fe_migrate.h and fe_iommu.h what their
+ * names say, fe_chaos.h a guest which writes where it should not.
  *
  * All int functions return 0 (or a count) or a negative errno.  Nothing here blocks
  * for ever: whatever waits for the back-end has a deadline and then returns

@@ -14,6 +14,7 @@ frontend_libfrontend_la_SOURCES = \
 	frontend/fe_chaos.h \
 	frontend/fe_iommu.h \
 	frontend/fe_migrate.h \
+	frontend/fe_scsi.h \
 	frontend/frontend.h \
 	frontend/inflight.c \
 	frontend/iommu.c \
@@ -29,6 +30,7 @@ frontend_libfrontend_la_SOURCES = \
 	frontend/postcopy.c \
 	frontend/ring.c \
 	frontend/ring.h \
+	frontend/scsi.c \
 	frontend/split.c \
 	frontend/start.c \
 	frontend/state.c

@@ -100,7 +100,8 @@ tests_proto_test_hostile_SOURCES = \
 
 # The allocator is the sanitizers' own business.
 if !HAVE_SANITIZER
-alloc_tests = tests/unit/test_alloc tests/unit/test_alloc_blk tests/unit/test_alloc_net
+alloc_tests = tests/unit/test_alloc tests/unit/test_alloc_blk tests/unit/test_alloc_net \
+	tests/unit/test_alloc_scsi
 check_PROGRAMS += $(alloc_tests)
 TESTS += $(alloc_tests)
 
@@ -117,5 +118,11 @@ tests_unit_test_alloc_blk_SOURCES = \
 	$(blk_fixture)
 tests_unit_test_alloc_blk_LDFLAGS = $(blk_test_ldflags)
 tests_unit_test_alloc_blk_LDADD = $(blk_test_ldadd)
+
+tests_unit_test_alloc_scsi_SOURCES = \
+	tests/unit/count_alloc.c tests/unit/count_alloc.h tests/unit/test_alloc_scsi.c \
+	$(scsi_world)
+tests_unit_test_alloc_scsi_LDFLAGS = $(scsi_world_ldflags)
+tests_unit_test_alloc_scsi_LDADD = $(scsi_world_ldadd)
 endif
 endif

@@ -3,7 +3,8 @@
 fuzz_common = tests/fuzz/input.h tests/fuzz/device.h tests/fuzz/device.c tests/fuzz/messages.h
 fuzz_replay_LDADD = tests/libstepped.la frontend/libfrontend.la libvhost/libcore.la
 
-fuzz_tests = tests/fuzz/replay_messages tests/fuzz/replay_rings tests/fuzz/replay_walkers
+fuzz_tests = tests/fuzz/replay_messages tests/fuzz/replay_rings tests/fuzz/replay_scsi \
+	tests/fuzz/replay_walkers
 check_PROGRAMS += $(fuzz_tests)
 TESTS += $(fuzz_tests) tests/fuzz/long.sh
 
@@ -14,6 +15,9 @@ tests_fuzz_replay_messages_LDADD = $(fuzz_replay_LDADD)
 tests_fuzz_replay_rings_SOURCES = tests/fuzz/replay.c tests/fuzz/target_rings.c $(fuzz_common)
 tests_fuzz_replay_rings_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"rings"'
 tests_fuzz_replay_rings_LDADD = $(fuzz_replay_LDADD)
+tests_fuzz_replay_scsi_SOURCES = tests/fuzz/replay.c tests/fuzz/target_scsi.c $(fuzz_common)
+tests_fuzz_replay_scsi_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"scsi"'
+tests_fuzz_replay_scsi_LDADD = scsi/libscsi.la $(fuzz_replay_LDADD)
 tests_fuzz_replay_walkers_SOURCES = tests/fuzz/replay.c tests/fuzz/target_walkers.c $(fuzz_common)
 tests_fuzz_replay_walkers_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"walkers"'
 tests_fuzz_replay_walkers_LDADD = $(fuzz_replay_LDADD)
@@ -29,18 +33,20 @@ EXTRA_DIST += tests/fuzz/README.md tests/fuzz/corpus tests/fuzz/long.sh tests/fu
 # All objects anew, by clang; one command for each folder since names are alike.
 FUZZ_CFLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
 	-fno-sanitize-recover=undefined
-fuzz_clang = $(FUZZ_CC) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(EVENT_CFLAGS) -std=gnu11 \
+fuzz_clang = $(FUZZ_CC) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(URING_CFLAGS) -std=gnu11 \
 	-pthread $(FUZZ_CFLAGS)
 fuzz_libvhost = $(libvhost_libcore_la_SOURCES) $(libvhost_libutil_la_SOURCES)
 fuzz_objects = tests/fuzz/clang
 
 fuzzers: $(fuzz_libvhost) $(frontend_libfrontend_la_SOURCES) $(fuzz_common) \
-		$(tests_libstepped_la_SOURCES)
+		$(tests_libstepped_la_SOURCES) $(storage_libstorage_la_SOURCES) \
+		$(scsi_libscsi_la_SOURCES)
 	@test -n '$(FUZZ_CC)' || { echo 'there is no clang with -fsanitize=fuzzer' >&2; exit 1; }
 	$(AM_V_GEN)srcdir='$(abs_srcdir)' out=$(fuzz_objects) clang="$(fuzz_clang)" \
-		libs='$(EVENT_LIBS)' $(SHELL) $(srcdir)/tests/fuzz/build.sh \
+		libs='$(EVENT_LIBS) $(URING_LIBS) $(AIO_LIBS)' $(SHELL) $(srcdir)/tests/fuzz/build.sh \
 		'$(fuzz_libvhost)' '$(frontend_libfrontend_la_SOURCES)' \
-		'$(fuzz_common) $(tests_libstepped_la_SOURCES)'
+		'$(fuzz_common) $(tests_libstepped_la_SOURCES)' \
+		'$(storage_libstorage_la_SOURCES)' '$(scsi_libscsi_la_SOURCES)'
 .PHONY: fuzzers
 
 clean-local:

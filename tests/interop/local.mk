@@ -3,6 +3,7 @@
 # environment.
 interop_tests = \
 	tests/interop/uml-fio.sh \
+	tests/interop/uml-scsi.sh \
 	tests/interop/qemu-stop.sh \
 	tests/interop/net-qemu.sh \
 	tests/interop/net-migrate.sh \
