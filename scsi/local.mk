@@ -48,6 +48,7 @@ scsi_command_tests = \
 	tests/unit/test_scsi_random tests/unit/test_scsi_reserve
 check_PROGRAMS += $(scsi_command_tests)
 TESTS += $(scsi_command_tests)
+tests_unit_test_scsi_block_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=storage_submit
 tests_unit_test_scsi_block_LDADD = tests/libscsifx.la $(CHECK_LIBS)
 tests_unit_test_scsi_cdrom_LDADD = tests/libscsifx.la $(CHECK_LIBS)
 tests_unit_test_scsi_primary_LDADD = tests/libscsifx.la $(CHECK_LIBS)

@@ -30,6 +30,20 @@ static void image_is(const struct sf *sf, size_t lba, size_t blocks, uint8_t byt
 			      byte);
 }
 
+/* What commands make of their operations. */
+void __real_storage_submit(struct storage_chan *chan, struct storage_io *io);
+void __wrap_storage_submit(struct storage_chan *chan, struct storage_io *io);
+
+static enum storage_op last_op;
+static unsigned int last_flags;
+
+void __wrap_storage_submit(struct storage_chan *chan, struct storage_io *io)
+{
+	last_op = io->op;
+	last_flags = io->flags;
+	__real_storage_submit(chan, io);
+}
+
 /* What every command with these fields must say, by length of CDB. */
 struct edge {
 	const char *what;
@@ -669,6 +683,58 @@ START_TEST(test_errors)
 }
 END_TEST
 
+/* Writes are durable when done with FUA, and without WCE; flushes reach the storage. */
+START_TEST(test_durability)
+{
+	static const struct { struct sf_case c; enum storage_op op; unsigned int wce, no_wce; }
+	cases[] = {
+		{ { "WRITE", WRITE, "01*512", 0, SF_GOOD, 512 }, STORAGE_WRITE, 0, STORAGE_FUA },
+		{ { "WRITE (6)", "0a 00 00 00 01", "01*512", 0, SF_GOOD, 512 }, STORAGE_WRITE, 0,
+		  STORAGE_FUA },
+		{ { "FUA", "8a 08 00*8 00 00 00 01", "01*512", 0, SF_GOOD, 512 }, STORAGE_WRITE,
+		  STORAGE_FUA, STORAGE_FUA },
+		{ { "DPO", "8a 10 00*8 00 00 00 01", "01*512", 0, SF_GOOD, 512 }, STORAGE_WRITE,
+		  0, STORAGE_FUA },
+		{ { "ORWRITE", OR, "01*512", 0, SF_GOOD, 512 }, STORAGE_WRITE, 0, STORAGE_FUA },
+		{ { "COMPARE AND WRITE, FUA", "89 08 00*8 00 00 00 01", "01*1024", 0, SF_GOOD,
+		    1024 }, STORAGE_WRITE, STORAGE_FUA, STORAGE_FUA },
+		{ { "WRITE SAME", "93 00 00*8 00 00 00 01", "01*512", 0, SF_GOOD, 512 },
+		  STORAGE_WRITE, 0, STORAGE_FUA },
+		{ { "WRITE SAME, zeroes", "93 01 00*8 00 00 00 01" }, STORAGE_WRITE_ZEROES, 0,
+		  STORAGE_FUA },
+		{ { "WRITE SAME, unmap", "93 09 00*8 00 00 00 01" }, STORAGE_WRITE_ZEROES,
+		  STORAGE_UNMAP, STORAGE_UNMAP | STORAGE_FUA },
+		{ { "UNMAP", "42 00 00 00 00 00 00 00 18", "00 16 00 10 00*4 00*8 00 00 00 01 00*4",
+		    0, SF_GOOD, 24 }, STORAGE_WRITE_ZEROES, STORAGE_UNMAP,
+		  STORAGE_UNMAP | STORAGE_FUA },
+		{ { "SYNCHRONIZE CACHE", "91" }, STORAGE_FLUSH, 0, 0 },
+		{ { "IMMED", "35 02" }, STORAGE_FLUSH, 0, 0 },
+		{ { "READ, FUA", "28 08 00*4 00 00 01", NULL, 512, SF_GOOD, 512 }, STORAGE_READ,
+		  0, 0 },
+		{ { "stop", "1b" }, STORAGE_FLUSH, 0, 0 },
+	};
+	static const struct sf_case no_wce = {
+		"WCE off", "15 10 00 00 18", "00*4 08 12 00*18", 0, SF_GOOD, 24,
+	};
+	const struct sf_params params = { 0 };
+	bool wce = !_i;
+	struct sf sf;
+	size_t i;
+
+	sf_open(&sf, &params);
+	if (!wce)
+		sf_run(&sf, &no_wce);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		last_op = STORAGE_OPS;
+		sf_run(&sf, &cases[i].c);
+		ck_assert_msg(last_op == cases[i].op &&
+			      last_flags == (wce ? cases[i].wce : cases[i].no_wce),
+			      "%s: operation %d, flags %x", cases[i].c.what, last_op, last_flags);
+	}
+	sf_close(&sf);
+}
+END_TEST
+
 static Suite *block_suite(void)
 {
 	Suite *s = suite_create("scsi_block");
@@ -688,6 +754,7 @@ static Suite *block_suite(void)
 	tcase_add_test(tc, test_software_write_protect);
 	tcase_add_test(tc, test_capacity);
 	tcase_add_loop_test(tc, test_atomic, 0, 3);
+	tcase_add_loop_test(tc, test_durability, 0, 2);
 	tcase_add_loop_test(tc, test_errors, 0, 15);
 	suite_add_tcase(s, tc);
 	return s;
