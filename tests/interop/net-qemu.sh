@@ -22,7 +22,7 @@ row_settings()
 {
 	local i value default
 
-	properties= wanted=
+	properties="" wanted=""
 	for i in "${!settings[@]}"; do
 		default=on
 		[ "${settings[i]}" != packed ] || default=off
