@@ -24,8 +24,7 @@ static int conn_errno(void)
 	return errno == EPIPE ? -ECONNRESET : -errno;
 }
 
-/* Wait until the socket is ready. */
-static int conn_poll(int fd, short events, int64_t deadline)
+int fe_conn_poll(int fd, short events, int64_t deadline)
 {
 	struct pollfd pfd = { .fd = fd, .events = events };
 	int n;
@@ -82,7 +81,7 @@ static int conn_sendv(int fd, int timeout_ms, struct iovec *iov, size_t cnt, con
 		if (n < 0 && !conn_again())
 			return conn_errno();
 		if (n < 0) {
-			err = conn_poll(fd, POLLOUT, deadline);
+			err = fe_conn_poll(fd, POLLOUT, deadline);
 			if (err)
 				return err;
 			continue;
@@ -157,7 +156,7 @@ static int conn_read(int fd, void *buf, size_t len, struct fe_msg *msg, int64_t 
 		if (n < 0 && !conn_again())
 			return conn_errno();
 		if (n < 0) {
-			err = conn_poll(fd, POLLIN, deadline);
+			err = fe_conn_poll(fd, POLLIN, deadline);
 			if (err)
 				return err;
 			continue;

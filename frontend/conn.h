@@ -5,6 +5,9 @@
 
 #include "frontend/frontend.h"
 
+/* Wait until the socket or pipe is ready; the deadline is that of deadline.h. */
+int fe_conn_poll(int fd, short events, int64_t deadline);
+
 /* As fe_send_raw() and fe_recv_raw(), with the socket and its deadline. */
 int fe_conn_send(int fd, int timeout_ms, const struct vu_header *hdr, const void *payload,
 		 size_t len, const int *fds, unsigned int nfds);

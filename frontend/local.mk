@@ -38,10 +38,12 @@ frontend_tests = \
 	tests/unit/test_frontend \
 	tests/unit/test_frontend_chaos \
 	tests/unit/test_frontend_conn \
+	tests/unit/test_frontend_in_order \
 	tests/unit/test_frontend_iommu \
 	tests/unit/test_frontend_migrate \
 	tests/unit/test_frontend_msg \
 	tests/unit/test_frontend_packed \
+	tests/unit/test_frontend_packed_notify \
 	tests/unit/test_frontend_postcopy
 check_PROGRAMS += $(frontend_tests)
 TESTS += $(frontend_tests)
@@ -53,8 +55,18 @@ frontend_peer = tests/unit/frontend_peer.c tests/unit/frontend_peer.h tests/tap.
 
 tests_unit_test_frontend_conn_SOURCES = tests/unit/test_frontend_conn.c $(frontend_peer)
 tests_unit_test_frontend_conn_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
-tests_unit_test_frontend_packed_SOURCES = tests/unit/test_frontend_packed.c tests/tap.h
+
+packed_device = tests/unit/packed_device.c tests/unit/packed_device.h tests/tap.h
+
+tests_unit_test_frontend_packed_SOURCES = tests/unit/test_frontend_packed.c $(packed_device)
 tests_unit_test_frontend_packed_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+
+tests_unit_test_frontend_packed_notify_SOURCES = tests/unit/test_frontend_packed_notify.c $(packed_device)
+tests_unit_test_frontend_packed_notify_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+
+tests_unit_test_frontend_in_order_SOURCES = tests/unit/test_frontend_in_order.c $(packed_device)
+tests_unit_test_frontend_in_order_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+
 tests_unit_test_frontend_msg_SOURCES = tests/unit/test_frontend_msg.c $(frontend_peer)
 tests_unit_test_frontend_msg_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 

@@ -8,21 +8,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "frontend/conn.h"
 #include "frontend/deadline.h"
 #include "frontend/fe_migrate.h"
 
 #define STATE_STEP	65536u		/* bytes which the buffer grows by */
-
-static int state_poll(int fd, short events, int64_t deadline)
-{
-	struct pollfd pfd = { .fd = fd, .events = events };
-	int n;
-
-	do {
-		n = poll(&pfd, 1, fe_deadline_left(deadline));
-	} while (n < 0 && errno == EINTR);
-	return n > 0 ? 0 : -ETIMEDOUT;
-}
 
 /* Read until the end.  The back-end writes when it likes. */
 static int state_read(int fd, uint8_t **buf, size_t *len, int64_t deadline)
@@ -43,7 +33,7 @@ static int state_read(int fd, uint8_t **buf, size_t *len, int64_t deadline)
 			if (err)
 				break;
 		}
-		err = state_poll(fd, POLLIN, deadline);
+		err = fe_conn_poll(fd, POLLIN, deadline);
 		if (err)
 			break;
 		n = read(fd, *buf + *len, room - *len);
@@ -65,7 +55,7 @@ static int state_write(int fd, const uint8_t *buf, size_t len, int64_t deadline)
 	int err;
 
 	while (len) {
-		err = state_poll(fd, POLLOUT, deadline);
+		err = fe_conn_poll(fd, POLLOUT, deadline);
 		if (err)
 			return err;
 		n = write(fd, buf, len);

@@ -12,10 +12,10 @@
  *             fetched, since the next position is used->idx plus the number of marks.
  *   untake:   inflight = 0.
  *   publish:  each head goes to the list of the last batch; then used->idx moves, which decides for
- *             the whole batch; then the marks go, and at last used_idx follows.  As long as used_idx
- *             differs from used->idx, the difference is the number of heads, from last_batch_head
- *             on, whose marks may still be there: recovery clears them.  If it does not
- *             differ, last_batch_head means nothing.
+ *             the whole batch; then the marks go, and at last used_idx follows.  As long as
+ *             used_idx differs from used->idx, the difference is the number of heads, from
+ *             last_batch_head on, whose marks may still be there: recovery clears them.  If it
+ *             does not differ, last_batch_head means nothing.
  *
  * Packed.  The ring's own descriptors are overwritten by used ones, so they are copied into
  * entries, which come from a free list.

@@ -3,8 +3,8 @@
  * Handlers of in-flight messages, and the mapping which they are about.
  *
  * The memory is a file which the front-end keeps, also when we crash.  It is mapped from
- * GET_INFLIGHT_FD on, where we make it, or from SET_INFLIGHT_FD on, which brings it back; each replaces
- * an earlier mapping, and since no ring runs then, nothing is in use.  A ring which
+ * GET_INFLIGHT_FD on, where we make it, or from SET_INFLIGHT_FD on, which brings it back; each
+ * replaces an earlier mapping, and since no ring runs then, nothing is in use.  A ring which
  * starts takes its part of it (inflight.h), and initialises it if it is new.
  */
 #include "internal.h"

@@ -8,7 +8,8 @@ uint64_t proto_features_offered(const struct vhost_dev *dev)
 {
 	const struct vhost_dev_ops *ops = &dev->ops;
 	uint64_t f = BIT(VU_PROTOCOL_F_MQ) | BIT(VU_PROTOCOL_F_REPLY_ACK) |
-		     BIT(VU_PROTOCOL_F_LOG_SHMFD) | BIT(VU_PROTOCOL_F_BACKEND_REQ) | BIT(VU_PROTOCOL_F_RESET_DEVICE) |
+		     BIT(VU_PROTOCOL_F_LOG_SHMFD) | BIT(VU_PROTOCOL_F_BACKEND_REQ) |
+		     BIT(VU_PROTOCOL_F_RESET_DEVICE) |
 		     BIT(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | BIT(VU_PROTOCOL_F_STATUS) |
 		     BIT(VU_PROTOCOL_F_GPA_ADDRESSES);
 

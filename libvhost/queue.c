@@ -126,7 +126,9 @@ static void queue_end_request(struct vhost_queue *q, struct slot *s)
 	q->outstanding--;
 }
 
-static void queue_close_slot(struct vhost_queue *q, struct slot *s)
+/* A part of each push. */
+static inline __attribute__((always_inline)) void queue_close_slot(struct vhost_queue *q,
+								   struct slot *s)
 {
 	s->hold->reqs--;
 	if (unlikely(s->hold != q->hold))
@@ -257,7 +259,7 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
  * Giving back
  */
 
-static void queue_done(struct vhost_queue *q, struct slot *s)
+static inline __attribute__((always_inline)) void queue_done(struct vhost_queue *q, struct slot *s)
 {
 	q->done[q->done_cnt++] = s->elem;
 	queue_close_slot(q, s);
@@ -278,19 +280,38 @@ static void queue_done_in_order(struct vhost_queue *q)
 	}
 }
 
+/* With all that a push may have to do besides. */
+static __attribute__((noinline)) void queue_push_carefully(struct vhost_queue *q, struct slot *s)
+{
+	if (q->conf.dirty.on)
+		queue_log_request(q, s, s->elem.len);
+	queue_end_request(q, s);
+	if (q->conf.in_order)
+		queue_done_in_order(q);
+	else
+		queue_done(q, s);
+	worker_touch(&q->round);
+}
+
+void queue_choose_push(struct vhost_queue *q)
+{
+	q->careful = q->conf.dirty.on || q->conf.in_order || q->stale_cnt;
+}
+
 void vhost_req_push(struct vhost_req *req, size_t len)
 {
 	struct vhost_queue *q = req->queue;
 	struct slot *s = slot_of(req);
 
 	s->elem.len = (uint32_t)MIN(len, req->in_len);
-	if (unlikely(q->conf.dirty.on))
-		queue_log_request(q, s, s->elem.len);
-	queue_end_request(q, s);
-	if (unlikely(q->conf.in_order))
-		queue_done_in_order(q);
-	else
-		queue_done(q, s);
+	if (unlikely(q->careful)) {
+		queue_push_carefully(q, s);
+		return;
+	}
+	assert(s->busy);
+	s->busy = false;
+	q->outstanding--;
+	queue_done(q, s);
 	worker_touch(&q->round);
 }
 
@@ -400,11 +421,13 @@ static void queue_round_end(struct round_member *m)
 	q->quota = QUEUE_QUOTA;
 	if (unlikely(q->flushing && !q->stale_cnt)) {
 		q->flushing = false;
+		queue_choose_push(q);
 		queue_tell(q, QUEUE_FLUSHED);
 	}
 	if (unlikely(q->kick_rounds))
 		queue_end_kick(q);
-	if (q->stopping && !q->outstanding) {
+	/* A stop may have begun just now, with what was told: then what came back is not published. */
+	if (q->stopping && !q->outstanding && !q->done_cnt) {
 		/* All is in the log by then, and afterwards the queue may be gone. */
 		queue_finish_stop(q);
 		return;

@@ -143,6 +143,7 @@ struct vhost_queue {
 	unsigned int missed_at;		/* take_seq of the latest of them */
 	unsigned int stale_cnt;		/* requests which an invalidation waits for */
 	bool flushing;			/* QUEUE_FLUSHED is due when stale_cnt is 0 */
+	bool careful;			/* what is pushed is logged, awaited, or has to wait */
 	unsigned int kick_rounds;	/* a change is reported after so many rounds; 0: none */
 	bool want_kick;			/* the last pop ended short: the device waits for more */
 	bool armed;			/* the driver knows that we want kicks */
@@ -195,6 +196,8 @@ void queue_notify(int fd, bool pipe);
 void queue_break(struct vhost_queue *q, const char *why);
 /* The driver's notification. */
 void queue_kicked(struct vhost_queue *q);
+/* The configuration, or stale_cnt, has changed: does a push have more to do? */
+void queue_choose_push(struct vhost_queue *q);
 /* Close the slots which wait for a request that was abandoned, and its own. */
 void queue_close_unordered(struct vhost_queue *q);
 /* Give a hold back when no request needs it and it is not the current one. */

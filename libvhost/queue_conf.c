@@ -315,6 +315,7 @@ static int queue_start(struct vhost_queue *q, const struct queue_conf *next)
 		return ret;
 	}
 	q->conf = *next;
+	queue_choose_push(q);
 	q->broken = false;
 	q->order_seq = q->take_seq;
 	q->quota = QUEUE_QUOTA;
@@ -382,6 +383,7 @@ static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
 		iotlb_forget_recent(&q->env.recent);
 	if (next->invalidate)
 		queue_invalidate(q, &next->stale);
+	queue_choose_push(q);
 	/* What the previous fd was told may have been lost on it. */
 	if (new_call)
 		queue_signal(q, q->conf.call_fd, QUEUE_CALL);

@@ -96,6 +96,7 @@ void queue_log_take(struct vhost_queue *q, const struct dirty_conf *next)
 {
 	queue_log_round(q);
 	q->conf.dirty = *next;
+	queue_choose_push(q);
 	if (!next->on)
 		q->log_missed = false;
 	queue_log_round(q);

@@ -76,8 +76,9 @@ static int split_avail(struct ring *r, unsigned int want)
 	return (int)(again + (uint16_t)(r->seen - r->next));
 }
 
-static const char *split_walk(struct ring *r, struct chain *c, struct chain_env *env,
-			      uint16_t head)
+/* Part of both callers: a call for each request would cost more than walking a short chain. */
+static inline __attribute__((always_inline)) const char *
+split_walk(struct ring *r, struct chain *c, struct chain_env *env, uint16_t head)
 {
 	const struct vring_desc *table = r->conf.desc;
 	struct chain_desc d = { .next = head, .flags = VRING_DESC_F_NEXT };
@@ -95,32 +96,41 @@ static const char *split_walk(struct ring *r, struct chain *c, struct chain_env 
 	return NULL;
 }
 
-static const char *split_take_again(struct ring *r, struct chain *c, struct chain_env *env,
-				    struct ring_elem *elem)
+static inline uint16_t split_next_head(const struct ring *r)
 {
-	uint16_t head = inflight_peek(r->inflight)->entry;
+	return ring_load(&split_avail_ring(r)->ring[r->next & (r->conf.num - 1)]);
+}
+
+/* split_take() with in-flight memory, where the chain is noted, or comes from. */
+static __attribute__((noinline)) const char *
+split_take_tracked(struct ring *r, struct chain *c, struct chain_env *env, struct ring_elem *elem)
+{
+	bool again = ring_again(r);
+	uint16_t head = again ? inflight_peek(r->inflight)->entry : split_next_head(r);
 	const char *why = split_walk(r, c, env, head);
 
+	if (!why && !again)
+		why = inflight_split_take(r->inflight, head);
 	if (why)
 		return why;
-	inflight_take_again(r->inflight);
-	*elem = (struct ring_elem){ .id = head, .descs = (uint16_t)c->descs, .again = true };
+	if (again)
+		inflight_take_again(r->inflight);
+	else
+		r->next++;
+	*elem = (struct ring_elem){ .id = head, .descs = (uint16_t)c->descs, .again = again };
 	return NULL;
 }
 
 static const char *split_take(struct ring *r, struct chain *c, struct chain_env *env,
 			      struct ring_elem *elem)
 {
-	unsigned int mask = r->conf.num - 1;
 	const char *why;
 	uint16_t head;
 
-	if (unlikely(ring_again(r)))
-		return split_take_again(r, c, env, elem);
-	head = ring_load(&split_avail_ring(r)->ring[r->next & mask]);
+	if (unlikely(r->inflight))
+		return split_take_tracked(r, c, env, elem);
+	head = split_next_head(r);
 	why = split_walk(r, c, env, head);
-	if (!why && unlikely(r->inflight))
-		why = inflight_split_take(r->inflight, head);
 	if (unlikely(why))
 		return why;
 	r->next++;

@@ -2,8 +2,9 @@
 /*
  * A port to sockets, one for each pair, whose other ends send and receive packets: for tests.
  *
- * The sockets keep the borders of messages (SOCK_SEQPACKET).  Their other end closed is the interface gone.
- * Where they come from an abstract address, it is there again when somebody listens there.
+ * The sockets keep the borders of messages (SOCK_SEQPACKET).  Their other end closed is the
+ * interface gone.  Where they come from an abstract address, it is there again when somebody
+ * listens there.
  */
 #include <errno.h>
 #include <fcntl.h>

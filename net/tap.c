@@ -7,8 +7,9 @@
  * packets may make use of is set when the driver has chosen.
  *
  * The interface is one which exists, or is created and then goes with the last fd, or somebody
- * with the privilege has opened it and gives us the fds.  Pairs which the driver does not use are detached,
- * where the interface has several queues, so that the kernel deals its packets out to the others.
+ * with the privilege has opened it and gives us the fds.  Pairs which the driver does not use are
+ * detached, where the interface has several queues, so that the kernel deals its packets out to
+ * the others.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -171,7 +172,7 @@ static int tap_set_features(struct port *port, uint64_t features)
  * Opening
  */
 
-/* One fd of the interface; name may be a pattern of the kernel's, and becomes what it stands for. */
+/* One fd of the interface; name may be a pattern, and becomes what it stands for. */
 static int tap_open_queue(char name[IFNAMSIZ], bool multi_queue)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };

@@ -57,7 +57,7 @@ static int tx_hand_over(struct net_tx *tx, struct vhost_req *req, struct virtio_
 	return tx->nq.port->ops->tx(tx->nq.port, tx->nq.pair, tx->iov, cnt);
 }
 
-/* The counter of what is wrong with a packet of which got bytes of header are in hdr; NULL: nothing. */
+/* The counter of what is wrong with a packet, or NULL; got bytes of its header are in hdr. */
 static uint64_t *tx_judge(struct net_tx *tx, struct virtio_net_hdr_v1 *hdr, size_t got, size_t len)
 {
 	if (got < tx->nq.hdr_len || len < ETH_HLEN)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,11 +249,11 @@ void echo_start_tweaked(struct echo *e, unsigned int nworkers, echo_tweak *tweak
 	echo_start_pair(e);
 }
 
-void echo_start_listen(struct echo *e, unsigned int nworkers, const char *path)
+void echo_start_listen(struct echo *e, unsigned int nworkers, const char *path, echo_tweak *tweak)
 {
 	int fd;
 
-	echo_create(e, nworkers, VHOST_DEV_INFLIGHT, echo_kick);
+	echo_create_tweaked(e, nworkers, VHOST_DEV_INFLIGHT, echo_kick, tweak);
 	fd = vhost_listen_unix(path, 0600);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(vhost_dev_listen(e->dev, e->control, fd), 0);
@@ -441,6 +442,20 @@ void echo_stats(struct echo *e, unsigned int i, struct vhost_queue_stats *stats)
 	struct echo_stats_call call = { vhost_dev_queue(e->dev, i), stats };
 
 	vhost_worker_call(vhost_queue_worker(call.q), echo_get_stats, &call);
+}
+
+static void echo_sigbus(int sig, siginfo_t *info, void *context)
+{
+	(void)context;
+	if (!vhost_mem_fault(info->si_addr))
+		signal(sig, SIG_DFL);
+}
+
+void echo_catch_sigbus(void)
+{
+	const struct sigaction sa = { .sa_sigaction = echo_sigbus, .sa_flags = SA_SIGINFO };
+
+	ck_assert_int_eq(sigaction(SIGBUS, &sa, NULL), 0);
 }
 
 bool echo_readable(int fd, int timeout_ms)

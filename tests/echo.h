@@ -72,8 +72,8 @@ void echo_start_tweaked(struct echo *e, unsigned int nworkers, echo_tweak *tweak
 /* Close the front-end, stop the device, and check that no fd is left. */
 void echo_stop(struct echo *e);
 
-/* The same connection's device, served on a listening socket at path instead. */
-void echo_start_listen(struct echo *e, unsigned int nworkers, const char *path);
+/* The same connection's device, served on a listening socket at path instead; tweak may be NULL. */
+void echo_start_listen(struct echo *e, unsigned int nworkers, const char *path, echo_tweak *tweak);
 
 /* The same device calls at path, where the caller listens; e->fe is the caller's to attach. */
 void echo_start_connect(struct echo *e, unsigned int nworkers, const char *path);
@@ -109,6 +109,9 @@ void echo_stats(struct echo *e, unsigned int i, struct vhost_queue_stats *stats)
 
 /* Wait until *counter is at least n. */
 void echo_wait(atomic_uint *counter, unsigned int n);
+
+/* Handle SIGBUS as a program must in which truncated memory costs only the connection. */
+void echo_catch_sigbus(void);
 
 bool echo_readable(int fd, int timeout_ms);
 

@@ -38,11 +38,15 @@ library_tests = \
 	tests/proto/test_inband \
 	tests/proto/test_inflight \
 	tests/proto/test_inflight_kill \
+	tests/proto/test_inflight_rings \
 	tests/proto/test_iommu \
+	tests/proto/test_iommu_invalidate \
 	tests/proto/test_memory \
 	tests/proto/test_messages \
 	tests/proto/test_migrate \
 	tests/proto/test_migrate_iommu \
+	tests/proto/test_migrate_load \
+	tests/proto/test_migrate_log \
 	tests/proto/test_order \
 	tests/proto/test_packed \
 	tests/proto/test_packed_hostile \
@@ -54,6 +58,7 @@ library_tests = \
 	tests/proto/test_rings \
 	tests/proto/test_session \
 	tests/proto/test_state \
+	tests/proto/test_together \
 	tests/proto/test_types \
 	tests/unit/test_inflight \
 	tests/unit/test_iov \
@@ -64,12 +69,28 @@ check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)
 
 tests_proto_test_fds_LDADD = $(stepped_LDADD)
+tests_unit_test_ring_model_SOURCES = \
+	tests/unit/ring_model.c tests/unit/ring_model.h tests/unit/test_ring_model.c
 tests_unit_test_ring_model_LDADD = $(stepped_LDADD)
 tests_unit_test_ring_stress_LDADD = $(stepped_LDADD)
 tests_proto_test_disconnect_SOURCES = tests/proto/test_disconnect.c \
 	tests/proxy.c tests/proxy.h tests/session.c tests/session.h
 tests_unit_test_inflight_SOURCES = \
 	tests/unit/inflight_world.c tests/unit/inflight_world.h tests/unit/test_inflight.c
+tests_proto_test_inflight_SOURCES = \
+	tests/proto/inflight.c tests/proto/inflight.h tests/proto/test_inflight.c
+tests_proto_test_inflight_rings_SOURCES = \
+	tests/proto/inflight.c tests/proto/inflight.h tests/proto/test_inflight_rings.c
+tests_proto_test_iommu_SOURCES = \
+	tests/proto/iommu_world.c tests/proto/iommu_world.h tests/proto/test_iommu.c
+tests_proto_test_iommu_invalidate_SOURCES = \
+	tests/proto/iommu_world.c tests/proto/iommu_world.h tests/proto/test_iommu_invalidate.c
+tests_proto_test_migrate_SOURCES = \
+	tests/proto/logged.c tests/proto/logged.h tests/proto/test_migrate.c
+tests_proto_test_migrate_load_SOURCES = \
+	tests/proto/logged.c tests/proto/logged.h tests/proto/test_migrate_load.c
+tests_proto_test_migrate_log_SOURCES = \
+	tests/proto/logged.c tests/proto/logged.h tests/proto/test_migrate_log.c
 tests_proto_test_packed_SOURCES = \
 	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_packed.c
 tests_proto_test_packed_hostile_SOURCES = \

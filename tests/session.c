@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_config.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "frontend/fe_iommu.h"
 #include "frontend/fe_migrate.h"
 #include "util.h"
 
@@ -19,6 +21,7 @@ struct session {
 	const struct session_params *params;
 	struct fe fe;
 	struct fe_mem mem;
+	struct fe_iommu iommu;
 	struct fe_ring ring[SESSION_RINGS], *list[SESSION_RINGS];
 	unsigned int rings;		/* initialised */
 };
@@ -45,7 +48,8 @@ static int session_request(struct session *s, struct fe_ring *ring)
 	if (err < 0)
 		return err;
 	fe_ring_submit(ring);
-	err = fe_ring_wait(ring, FE_TIMEOUT_MS);
+	err = ring->iommu ? fe_iommu_ring_wait(&s->fe, &s->iommu, ring, FE_TIMEOUT_MS) :
+			    fe_ring_wait(ring, FE_TIMEOUT_MS);
 	if (err)
 		return err;
 	err = fe_ring_get(ring, &cookie, &len);
@@ -109,20 +113,69 @@ static int session_object(struct session *s)
 	return err;
 }
 
-/* The log of written pages, on and off again. */
+/* Requests while written pages are logged. */
 static int session_log(struct session *s)
 {
-	const uint64_t size = 4096;
-	int fd, err;
+	const struct session_params *p = s->params;
+	struct fe_log log;
+	int err;
 
 	if (!session_has(s, VU_PROTOCOL_F_LOG_SHMFD))
 		return 0;
-	fd = memfd_create("log", MFD_CLOEXEC);
-	err = fd < 0 || ftruncate(fd, (off_t)size) ? -errno : 0;
+	err = fe_log_init(&log, p->gpa + p->mem_size, 0);
+	if (err)
+		return err;
+	err = fe_set_log_fd(&s->fe, s->ring[0].call_fd);
 	if (!err)
-		err = fe_set_log_base(&s->fe, size, 0, fd);
-	close_fd(&fd);
+		err = fe_log_start(&s->fe, &log, s->list, SESSION_RINGS);
+	if (!err)
+		err = session_requests(s);
+	if (!err)
+		err = fe_log_stop(&s->fe, s->list, SESSION_RINGS);
+	fe_log_free(&log);
 	return err;
+}
+
+/* A translation goes, and comes back when the device asks for it. */
+static int session_iotlb(struct session *s)
+{
+	if (!s->iommu.num)
+		return 0;
+	return fe_iotlb_invalidate(&s->fe, s->iommu.entries[0].iova, s->iommu.entries[0].size);
+}
+
+static int session_kick(struct session *s)
+{
+	if (!session_has(s, VU_PROTOCOL_F_INBAND_NOTIFICATIONS))
+		return 0;
+	return fe_vring_kick(&s->fe, 0);
+}
+
+/* Requests which come back when their ring stops; nobody waits for them. */
+static int session_hold(struct session *s)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < SESSION_RINGS && s->params->hold && err >= 0; i++) {
+		struct iovec out = { fe_mem_alloc(&s->mem, SESSION_HELD, 1), SESSION_HELD };
+
+		if (!out.iov_base)
+			return -ENOMEM;
+		err = fe_ring_add(&s->ring[i], &out, 1, NULL, 0, s);
+		fe_ring_submit(&s->ring[i]);
+	}
+	return MIN(err, 0);
+}
+
+/* A ring has been stopped: what was held came back. */
+static void session_reap(struct fe_ring *ring)
+{
+	uint32_t len;
+	void *cookie;
+
+	while (fe_ring_get(ring, &cookie, &len) == 1)
+		;
 }
 
 static int session_inflight(struct session *s)
@@ -150,26 +203,19 @@ static int session_inflight(struct session *s)
 	return err;
 }
 
-/* The device's state goes into a pipe, which has room for it. */
 static int session_state(struct session *s)
 {
-	const struct vu_transfer_state save = { VU_TRANSFER_SAVE, VU_TRANSFER_STOPPED };
-	struct fe_msg reply;
-	int fds[2], err;
+	size_t len = 0;
+	void *buf;
+	int err;
 
 	if (!session_has(s, VU_PROTOCOL_F_DEVICE_STATE))
 		return 0;
-	if (pipe2(fds, O_CLOEXEC))
-		return -errno;
-	err = fe_query(&s->fe, VU_SET_DEVICE_STATE_FD, &save, sizeof(save), &fds[1], 1, &reply);
-	close(fds[1]);
-	if (!err) {
-		fe_msg_close(&reply);
-		err = fe_query(&s->fe, VU_CHECK_DEVICE_STATE, NULL, 0, NULL, 0, &reply);
-	}
-	if (!err)
-		fe_msg_close(&reply);
-	close(fds[0]);
+	err = fe_state_save(&s->fe, &buf, &len);
+	if (err)
+		return err;
+	err = fe_state_load(&s->fe, buf, len);
+	free(buf);
 	return err;
 }
 
@@ -208,11 +254,24 @@ static int session_restart(struct session *s)
 {
 	int err = fe_stop_ring(&s->fe, &s->ring[0], NULL);
 
+	session_reap(&s->ring[0]);
 	if (!err)
 		err = fe_start_ring(&s->fe, &s->ring[0]);
 	if (!err)
 		err = fe_set_vring_enable(&s->fe, 1, false);
 	return err ? err : fe_set_vring_enable(&s->fe, 1, true);
+}
+
+/* What is outstanding stays noted, and is served when the ring starts again. */
+static int session_skip_drain(struct session *s)
+{
+	uint32_t base;
+	int err;
+
+	if (!session_has(s, VU_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN))
+		return 0;
+	err = fe_get_vring_base_skip_drain(&s->fe, 0, &base);
+	return err ? err : fe_start_ring(&s->fe, &s->ring[0]);
 }
 
 /*
@@ -228,6 +287,7 @@ static int session_rings(struct session *s)
 		const struct fe_ring_params ring = {
 			.index = s->rings, .size = p->ring_size, .features = s->fe.features,
 			.indirect = s->fe.features & FE_BIT(VIRTIO_RING_F_INDIRECT_DESC) ? 4 : 0,
+			.iommu = s->iommu.num ? &s->iommu : NULL,
 		};
 
 		err = fe_ring_init(&s->ring[s->rings], &s->mem, &ring);
@@ -241,7 +301,8 @@ static int session_rings(struct session *s)
 /* One after the other, until one fails. */
 static int (*const session_running[])(struct session *s) = {
 	session_requests, session_config, session_types, session_object, session_log,
-	session_hotplug, session_fds, session_requests, session_restart, session_requests,
+	session_hotplug, session_fds, session_iotlb, session_requests, session_kick, session_hold,
+	session_skip_drain, session_restart, session_requests, session_hold,
 };
 
 static int session_go(struct session *s)
@@ -256,6 +317,8 @@ static int session_go(struct session *s)
 	if (err >= 0)
 		err = fe_negotiate(&s->fe, p->features | FE_BIT(VU_F_PROTOCOL_FEATURES),
 				   ~UINT64_C(0));
+	if (!err && s->fe.features & FE_BIT(VIRTIO_F_ACCESS_PLATFORM))
+		err = fe_iommu_map_region(&s->iommu, &s->mem, 0, p->gpa);
 	if (!err)
 		err = session_rings(s);
 	if (!err)
@@ -285,5 +348,6 @@ int session_run(const struct session_params *params, int fd)
 	while (s.rings)
 		fe_ring_free(&s.ring[--s.rings]);
 	fe_mem_free(&s.mem);
+	fe_iommu_free(&s.iommu);
 	return err;
 }

@@ -10,11 +10,14 @@
 #include "frontend/frontend.h"
 
 #define SESSION_RINGS	2u
+#define SESSION_HELD	7u		/* bytes which such a request's device reads */
 
 struct session_params {
 	uint64_t features;		/* wanted, of those offered */
 	unsigned int ring_size;
 	bool no_ack;			/* send without asking for acknowledgements */
+	bool hold;			/* the device keeps requests of SESSION_HELD bytes until
+					 * their ring stops: have some outstanding */
 	uint64_t gpa, uva, mem_size;	/* of guest memory; uva 0: ours */
 };
 

@@ -9,8 +9,8 @@
 # BENCH_BLK and QSD name the programs; top_builddir says where the first two were built.  It only
 # prints; slowness is no failure.
 set -u
+. "$(dirname "$0")/lib.sh"
 
-top_builddir=${top_builddir:-.}
 daemon=${VHOST_USER_BLK:-$top_builddir/blk/vhost-user-blk}
 bench=${BENCH_BLK:-$top_builddir/tests/bench/bench_blk}
 qsd=${QSD:-qemu-storage-daemon}
@@ -27,24 +27,6 @@ for arg; do
 	*) options+=("$arg") ;;
 	esac
 done
-
-die()
-{
-	echo "blk.sh: $*" >&2
-	exit 1
-}
-
-need()
-{
-	command -v "$1" >/dev/null || die "$1 is missing: $2"
-}
-
-pids=()
-cleanup()
-{
-	((${#pids[@]})) && kill "${pids[@]}" 2>/dev/null && wait "${pids[@]}" 2>/dev/null
-	rm -rf "$work"
-}
 
 # Start back-end WHAT under the name NAME, and set target to what bench_blk wants.
 start()
@@ -74,11 +56,7 @@ start()
 }
 
 need "$bench" "build it with make check, or set BENCH_BLK"
-need taskset "it is in util-linux"
-(($(nproc) > 1)) || die "this needs two cores, one for the load and one for the back-end"
-work=$(mktemp -d "$dir/bench-blk.XXXXXX") || die "cannot write to $dir"
-trap cleanup EXIT
-trap 'exit 1' INT TERM
+begin "$dir"
 
 targets=()
 for spec in "a $a" "b $b"; do

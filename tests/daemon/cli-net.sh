@@ -1,22 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# The command line of vhost-user-net, how it starts and how it ends; and that nothing is left behind. Interfaces are
-# made in a network namespace of this test, for which it takes root; without that only the rest is tested.
+# The command line of vhost-user-net, how it starts and how it ends; and that nothing is left
+# behind. Interfaces are made in a network namespace of this test, for which it takes root;
+# without that only the rest is tested.
 
 if [ "${1:-}" != inside ] && [ "$(id -u)" -eq 0 ] && [ -c /dev/net/tun ]; then
 	exec unshare -n "$BASH" "$0" inside
 fi
 inside=${1:-}
 
-. "$(dirname "$0")/../interop/lib.sh"
+. "$(dirname "$0")/lib-cli.sh"
 
-daemon=$top_builddir/net/vhost-user-net
-give_fd=${GIVE_FD:-$top_builddir/tests/daemon/give_fd}
-man=${top_srcdir:-$interop/../..}/man/vhost-user-net.1
-
-work=$tmp/work
-mkdir "$work" && cd "$work" || exit 1
-echo "not a socket" >file
+cli_of net
+good=(--port=null)
+making=(--port=null)
+threaded=(--port=null --threads=2 --queue-pairs=2)
+if [ "$inside" = inside ]; then
+	making=(--tap=made0)
+fi
 
 # What is there: files, and interfaces by name.
 listing()
@@ -25,76 +26,23 @@ listing()
 	sed 's/:.*//' /proc/net/dev
 }
 
-# refused_with NAME STATUS WORD COMMAND...: the command ends with this status, one line on stderr with this
-# word in it, nothing on stdout, and nothing left behind.
-refused_with()
-{
-	local name=$1 status=$2 word=$3 before found
-
-	shift 3
-	before=$(listing)
-	timeout 20 "$@" >"$tmp/out" 2>"$tmp/err"
-	found=$?
-	{
-		[ $found -eq "$status" ] || echo "exit status $found instead of $status"
-		[ "$(wc -l <"$tmp/err")" -eq 1 ] || echo "not one line on stderr"
-		grep -q '^vhost-user-net: ' "$tmp/err" || echo "stderr does not begin with the name"
-		grep -qe "$word" "$tmp/err" || echo "stderr does not say $word"
-		[ ! -s "$tmp/out" ] || echo "something on stdout"
-		[ "$before" = "$(listing)" ] || echo "something was left behind"
-	} >"$tmp/wrong"
-	[ ! -s "$tmp/wrong" ]
-	row $? "$name" && return
-	cat "$tmp/wrong" "$tmp/err" | comment
-}
-
-# usage WORD ARG...: refused as a wrong command line.
-usage()
+# no_port WORD ARG...: refused because the port cannot be made of this.
+no_port()
 {
 	local word=$1
 
 	shift
-	refused_with "usage: $(tr '\n' ' ' <<<"${*:-nothing}")" 2 "$word" "$daemon" "$@"
-}
-
-# cannot WORD ARG...: refused while it starts.
-cannot()
-{
-	local word=$1
-
-	shift
-	refused_with "cannot: $*" 1 "$word" "$daemon" --socket-path=s "$@"
+	cannot "cannot: $*" "$word" --socket-path=s "$@"
 }
 
 # --- Options which only print ---
 
 equal "capabilities" '{"type":"net","features":[]}' "$("$daemon" --foo --print-capabilities 2>&1)"
-check "help" "$daemon" --help
-equal "the version is one line with the name" 1 "$("$daemon" --version | grep -c '^vhost-user-net [0-9]')"
-
-help_options()
-{
-	"$daemon" --help | grep -o '^  --[a-z-]*' | tr -d ' ' | sort
-}
-
-manual_options()
-{
-	sed -n 's/^\.It Fl -\([a-z-]*\).*/--\1/p' "$man" | sort
-}
-
-manual_is_clean()
-{
-	[ -z "$(mandoc -Tlint "$man" 2>&1 | tee /dev/stderr)" ]
-}
-
-equal "help and the manual have the same options" "$(help_options)" "$(manual_options)"
-if command -v mandoc >/dev/null; then
-	check "the manual is clean" manual_is_clean
-fi
+check_help
 
 # --- Wrong command lines ---
 
-usage "--socket-path, --fd or --connect" --port=null
+check_usage
 usage "--tap, --tap-fd or --port=null" --socket-path=s
 usage "--tap, --tap-fd: only one" --socket-path=s --tap=t --tap-fd=3
 usage "--port=null: it has no --tap" --socket-path=s --tap=t --port=null
@@ -117,32 +65,29 @@ usage "--mac: it needs a value" --socket-path=s --port=null --mac
 
 for mac in 52:54:00:12:34 52:54:00:12:34:56:78 52-54-00-12-34-56 52:54:00:12:34:5g 5:54:00:12:34:56 \
 	525:4:00:12:34:56 foo "52:54:00:12:34:56 "; do
-	cannot "--mac=$mac: not six bytes" --port=null "--mac=$mac"
+	no_port "--mac=$mac: not six bytes" --port=null "--mac=$mac"
 done
-cannot "--mac=53:54:00:12:34:56: not the address of one" --port=null --mac=53:54:00:12:34:56
-cannot "--mac=ff:ff:ff:ff:ff:ff: not the address of one" --port=null --mac=ff:ff:ff:ff:ff:ff
-cannot "--mac=00:00:00:00:00:00: not the address of one" --port=null --mac=00:00:00:00:00:00
+no_port "--mac=53:54:00:12:34:56: not the address of one" --port=null --mac=53:54:00:12:34:56
+no_port "--mac=ff:ff:ff:ff:ff:ff: not the address of one" --port=null --mac=ff:ff:ff:ff:ff:ff
+no_port "--mac=00:00:00:00:00:00: not the address of one" --port=null --mac=00:00:00:00:00:00
 for mtu in 0 67 65536 99999999999999999999 -1 x 1500x " 1500"; do
-	cannot "--mtu=$mtu: not a number from 68 to 65535" --port=null "--mtu=$mtu"
+	no_port "--mtu=$mtu: not a number from 68 to 65535" --port=null "--mtu=$mtu"
 done
 for fd in x 3, ,3 3,,4 -3 3x 3:4 99999999999; do
-	cannot "--tap-fd=$fd: not file descriptors" "--tap-fd=$fd" --queue-pairs=2
+	no_port "--tap-fd=$fd: not file descriptors" "--tap-fd=$fd" --queue-pairs=2
 done
-cannot "--tap-fd=3: 1 of them, not as many as --queue-pairs=2" --tap-fd=3 --queue-pairs=2
-cannot "--tap-fd=3,4: 2 of them, not as many as --queue-pairs=1" --tap-fd=3,4
-cannot "--tap-fd=99: 99: no such file descriptor" --tap-fd=99
-cannot "--tap-fd=0: 0: not a tap" --tap-fd=0
+no_port "--tap-fd=3: 1 of them, not as many as --queue-pairs=2" --tap-fd=3 --queue-pairs=2
+no_port "--tap-fd=3,4: 2 of them, not as many as --queue-pairs=1" --tap-fd=3,4
+no_port "--tap-fd=99: 99: no such file descriptor" --tap-fd=99
+no_port "--tap-fd=0: 0: not a tap" --tap-fd=0
 refused_with "fd 3, which nobody gave" 1 "--tap-fd=3: 3: " "$BASH" -c '"$@" 3<&-' sh "$daemon" --socket-path=s --tap-fd=3
 
 # --- Sockets ---
 
-cannot2()
-{
-	refused_with "cannot: $2" 1 "$1" "$daemon" "$2" --port=null
-}
-
-cannot2 "--socket-path=none/s: No such file" --socket-path=none/s
-cannot2 "--socket-path=file: .*not a socket" --socket-path=file
+check_sockets "--port=null" --port=null
+check_bad_fds
+check_fds
+check_connect
 
 start_daemon null --port=null --queue-pairs=4 --threads=2 --packet-size=64 --mac=52:54:00:12:34:56 --mtu=1500
 check "front-ends come and go" "$give_fd" talk "$tmp/null.sock" 50
@@ -150,14 +95,13 @@ stop_daemon null
 start_daemon most --port=null --queue-pairs=127
 check "the most pairs" "$give_fd" talk "$tmp/most.sock" 2
 stop_daemon most
-check "a connected fd: served, and the daemon ends with it" \
-	timeout 20 "$give_fd" connected "$daemon" --fd=7 --port=null
 for threads in 0 1; do
-	start_daemon shrink --port=null --packet-size=100 --threads=$threads
-	check "a front-end truncates the guest's memory, $threads threads" "$give_fd" shrink "$tmp/shrink.sock"
-	check "the next front-end is served, $threads threads" "$give_fd" talk "$tmp/shrink.sock" 1
-	stop_daemon shrink
+	check_shrink "$threads threads" --port=null --packet-size=100 --threads=$threads
 done
+
+check_signals
+check_stale_sockets
+check_streams_and_arguments --packet-size 100 --log-level error
 
 # --- Interfaces ---
 
@@ -171,24 +115,22 @@ up()
 	ip -o link show "$1" | grep -q "[<,]UP[,>]"
 }
 
-cannot "--tap=lo: not a tap interface" --tap=lo
-cannot "--tap=longer-than-that-: longer than 15 bytes" --tap=longer-than-that-
-cannot "--tap=t0: cannot add it to --bridge=none: no such bridge" --tap=t0 --bridge=none
-cannot "--tap=t0: cannot set --mtu=65535" --tap=t0 --mtu=65535
-if command -v setpriv >/dev/null; then
-	chmod 777 "$tmp" "$work"
-	refused_with "no permission" 1 "--tap=t0: not permitted" \
-		setpriv --reuid=65534 --clear-groups "$daemon" --socket-path=s --tap=t0
-fi
+no_port "--tap=lo: not a tap interface" --tap=lo
+no_port "--tap=longer-than-that-: longer than 15 bytes" --tap=longer-than-that-
+no_port "--tap=t0: cannot add it to --bridge=none: no such bridge" --tap=t0 --bridge=none
+no_port "--tap=t0: cannot set --mtu=65535" --tap=t0 --mtu=65535
+# Root without the one privilege: another user may not even get to the program.
+refused_with "no permission" 1 "--tap=t0: not permitted" \
+	setpriv --inh-caps=-net_admin --bounding-set=-net_admin "$daemon" --socket-path=s --tap=t0
 ip tuntap add single mode tap
 ip tuntap add several mode tap multi_queue
 ip tuntap add tun mode tun
-cannot "--tap=tun: not a tap interface" --tap=tun
-cannot "--tap=single: it has one queue, fewer than --queue-pairs=2" --tap=single --queue-pairs=2
+no_port "--tap=tun: not a tap interface" --tap=tun
+no_port "--tap=single: it has one queue, fewer than --queue-pairs=2" --tap=single --queue-pairs=2
 
 start_daemon attached --tap=single --up
 check "it is up" up single
-cannot "--tap=single: another process uses it" --tap=single
+no_port "--tap=single: another process uses it" --tap=single
 check "a front-end" "$give_fd" talk "$tmp/attached.sock" 2
 stop_daemon attached
 check "what was there before stays" ip link show single
@@ -209,7 +151,7 @@ if ip link add br0 type bridge 2>/dev/null; then
 	start_daemon bridged --tap=new1 --bridge=br0
 	check "it is in the bridge" grep -q new1 <(ip -o link show master br0)
 	stop_daemon bridged
-	cannot "no such bridge" --tap=new1 --bridge=lo
+	no_port "no such bridge" --tap=new1 --bridge=lo
 else
 	echo "# no bridges in this kernel"
 fi

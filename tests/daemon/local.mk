@@ -5,7 +5,7 @@ tests_daemon_diff_blk_SOURCES = tests/daemon/diff_blk.c
 tests_daemon_diff_blk_LDADD = frontend/libfrontend.la
 
 TESTS += tests/daemon/diff-blk.sh
-EXTRA_DIST += tests/daemon/diff-blk.sh
+EXTRA_DIST += tests/daemon/diff-blk.sh tests/daemon/lib-cli.sh
 
 if HAVE_CHECK
 check_PROGRAMS += tests/daemon/test_kill_blk

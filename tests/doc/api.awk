@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# What libvhost.h declares (kind=header), and what manual pages say that it does (kind=man), a line for each:
+# What libvhost.h declares (kind=header), and what manual pages say that it does (kind=man), a
+# line for each:
 #
 #   proto NAME TEXT      a function, with its prototype
 #   member STRUCT NAME   of a structure, or of an enumeration

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Make doc/conformance.md of what the library's tables say (kind=table), of the rules (kind=rules), of the
-# library's sources (kind=library) and of the tags in the tests (kind=tests).
+# Make doc/conformance.md of what the library's tables say (kind=table), of the rules
+# (kind=rules), of the library's sources (kind=library) and of the tags in the tests (kind=tests).
 #
-# Mistakes go to standard error, one a line: "no-test ID", "no-row FILE:LINE: ID", "no-function NAME",
-# "rules FILE:LINE: ..." and "tag FILE:LINE: ...". The page is made nevertheless.
+# Mistakes go to standard error, one a line: "no-test ID", "no-row FILE:LINE: ID", "no-function
+# NAME", "rules FILE:LINE: ..." and "tag FILE:LINE: ...". The page is made nevertheless.
 #
-# A tag is a comment "proves: ID, ID" above a test, which is the next line that is no comment: START_TEST(name) in C,
-# and otherwise a line with the test's name in quotes. A tag which ends with a comma goes on in the next line.
+# A tag is a comment "proves: ID, ID" above a test, which is the next line that is no comment:
+# START_TEST(name) in C, and otherwise a line with the test's name in quotes. A tag which ends
+# with a comma goes on in the next line.
 
 function mistake(text)
 {

@@ -31,7 +31,7 @@ static const struct bit protocol_bits[] = {
 #undef P
 };
 
-/* Those which belong to rings and transport; 44 to 49 are reserved, the others the device type's. */
+/* Those of rings and transport; 44 to 49 are reserved, the others the device type's. */
 static const struct bit ring_bits[] = {
 	{ 24, "VIRTIO_F_NOTIFY_ON_EMPTY" },
 	{ 26, "VHOST_F_LOG_ALL" },

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# What make install puts there is all that a device needs: the examples are built of it, with pkg-config, and run.
+# What make install puts there is all that a device needs: the examples are built of it, with
+# pkg-config, and run.
 
 . "$(dirname "$0")/../interop/lib.sh"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The example devices, as processes of their own, with our front-end at their sockets.  They are those of
- * the build, or those in the folder EXAMPLES with the library in EXAMPLES_LIBRARY.
+ * The example devices, as processes of their own, with our front-end at their sockets.  They are
+ * those of the build, or those in the folder EXAMPLES with the library in EXAMPLES_LIBRARY.
  */
 #include <errno.h>
 #include <linux/virtio_config.h>

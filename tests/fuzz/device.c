@@ -29,11 +29,11 @@ static bool device_has(const struct fuzz_device *d, const struct iovec *iov)
 	unsigned int i;
 
 	for (i = 0; i < d->nregions; i++) {
-		uintptr_t region = (uintptr_t)d->regions[i].iov_base;
+		const struct iovec *r = &d->regions[i];
+		uintptr_t off = start - (uintptr_t)r->iov_base;
 
-		if (start - region < d->regions[i].iov_len &&
-		    iov->iov_len <= d->regions[i].iov_len - (start - region))
-			return true;
+		if (off < r->iov_len && iov->iov_len <= r->iov_len - off)
+			return !d->allowed || d->allowed(d, r, iov);
 	}
 	return false;
 }
@@ -56,6 +56,16 @@ static void device_check(const struct fuzz_device *d, const struct vhost_req *re
 {
 	device_check_iov(d, req->out, req->out_cnt, req->out_len);
 	device_check_iov(d, req->in, req->in_cnt, req->in_len);
+}
+
+void fuzz_device_check_held(const struct fuzz_device *d)
+{
+	unsigned int i, k;
+
+	for (i = 0; i < FUZZ_QUEUES; i++) {
+		for (k = 0; k < d->held[i].n; k++)
+			device_check(d, d->held[i].req[k]);
+	}
 }
 
 /* Copy a part of a request to and fro, by all ways that there are. */
@@ -95,7 +105,6 @@ static void device_keep(struct fuzz_device *d, struct vhost_req *req)
 {
 	struct fuzz_held *h = device_held(d, req->queue);
 
-	device_check(d, req);
 	h->req[h->n++] = req;
 	h->latest++;
 }
@@ -137,6 +146,8 @@ static void device_kick(struct vhost_queue *q)
 		if (n && !hold)
 			h->latest = 0;
 		for (i = 0; i < n; i++)
+			device_check(d, reqs[i]);
+		for (i = 0; i < n; i++)
 			hold ? device_keep(d, reqs[i]) : device_complete(d, reqs[i]);
 	} while (n && n == want);
 }
@@ -159,6 +170,24 @@ static void device_queue_stop(struct vhost_queue *q)
 	while (h->n)
 		device_release(d, h, h->n - 1);
 	h->latest = 0;
+}
+
+/* The front-end does not want to wait: some are abandoned, others are done nevertheless. */
+static void device_queue_cancel(struct vhost_queue *q)
+{
+	struct fuzz_device *d = vhost_queue_opaque(q);
+	struct fuzz_held *h = device_held(d, q);
+	unsigned int i;
+
+	if (d->how & FUZZ_HOW_UNPOP)
+		device_unpop(q, h, h->latest);
+	for (i = 0; i < h->n; i++) {
+		if (d->how & FUZZ_HOW_ABANDON_ALL || (d->how & FUZZ_HOW_ABANDON && i & 1))
+			vhost_req_abandon(h->req[i]);
+		else
+			device_complete(d, h->req[i]);
+	}
+	h->n = h->latest = 0;
 }
 
 /*
@@ -263,6 +292,7 @@ static const struct vhost_dev_ops device_ops = {
 	.kick = device_kick,
 	.queue_start = device_queue_start,
 	.queue_stop = device_queue_stop,
+	.queue_cancel = device_queue_cancel,
 	.features = device_features,
 	.set_config = device_set_config,
 	.mem_map = device_mem_map,
@@ -324,7 +354,7 @@ void fuzz_device_act(struct fuzz_device *d)
 	n /= FUZZ_QUEUES;
 	switch (what % 9) {
 	case 0:
-		d->how = n;
+		d->how = (uint16_t)(n | input_u8(&d->in) << 7);
 		break;
 	case 1:
 		if (h->n)
@@ -388,6 +418,7 @@ void fuzz_device_start(struct fuzz_device *d, const uint8_t *data, size_t size)
 {
 	static const uint8_t config[FUZZ_CONFIG] = { 1, 2, 3, 4 };
 	static const uint64_t shmem[2] = { 1 << 20, 4096 };
+	const uint8_t first = size ? data[0] : 0;
 	const struct vhost_dev_params params = {
 		.name = "fuzz",
 		.features = 0x3f,
@@ -398,14 +429,15 @@ void fuzz_device_start(struct fuzz_device *d, const uint8_t *data, size_t size)
 		.shmem_sizes = shmem,
 		.shmem_count = 2,
 		.flags = VHOST_DEV_INFLIGHT | VHOST_DEV_IOMMU | VHOST_DEV_INBAND |
-			 (size && data[0] & 1 ? VHOST_DEV_KICK_DISABLED : 0) |
-			 (size && data[0] & 2 ? VHOST_DEV_IN_ORDER : 0),
+			 VHOST_DEV_HOST_NOTIFIER |
+			 (first & FUZZ_FIRST_KICK_DISABLED ? VHOST_DEV_KICK_DISABLED : 0) |
+			 (first & FUZZ_FIRST_IN_ORDER ? VHOST_DEV_IN_ORDER : 0),
 	};
 
 	device_once();
 	memset(d, 0, sizeof(*d));
 	d->in = (struct input){ data, size };
-	input_u8(&d->in);
+	d->first = input_u8(&d->in);
 	d->fd_count = stepped_count_fds();
 	stepped_start(&d->s, &device_ops, &params, d);
 }

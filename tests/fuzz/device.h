@@ -31,9 +31,13 @@ struct fuzz_device {
 	struct fuzz_held held[FUZZ_QUEUES];
 	struct iovec regions[FUZZ_REGIONS];
 	unsigned int nregions;
-	uint8_t how;			/* FUZZ_HOW_* */
+	uint16_t how;			/* FUZZ_HOW_* */
+	uint8_t first;			/* the input's first byte, FUZZ_FIRST_* */
 	/* called between pop and the work on what was popped; may be NULL */
 	void (*meanwhile)(struct fuzz_device *d);
+	/* whether the device may be given this memory now; may be NULL */
+	bool (*allowed)(const struct fuzz_device *d, const struct iovec *region,
+			const struct iovec *iov);
 };
 
 /* Of struct fuzz_device.how */
@@ -44,7 +48,15 @@ struct fuzz_device {
 #define FUZZ_HOW_REFUSE_START	(1u << 4)
 #define FUZZ_HOW_REFUSE_MEM	(1u << 5)
 #define FUZZ_HOW_REFUSE		(1u << 6)	/* other callbacks refuse */
-#define FUZZ_HOW_AGAIN		(1u << 7)	/* ask for another kick while requests are kept */
+#define FUZZ_HOW_ABANDON	(1u << 7)	/* queue_cancel abandons, every other request or all */
+#define FUZZ_HOW_ABANDON_ALL	(1u << 8)
+
+/* Bits of an input's first byte; the others are the target's. */
+#define FUZZ_FIRST_KICK_DISABLED	(1u << 0)
+#define FUZZ_FIRST_IN_ORDER		(1u << 1)
+
+/* Check once more that what is kept may be. */
+void fuzz_device_check_held(const struct fuzz_device *d);
 
 /* Create it with this input, ready for a front-end. */
 void fuzz_device_start(struct fuzz_device *d, const uint8_t *data, size_t size);

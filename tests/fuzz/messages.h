@@ -25,6 +25,8 @@ enum messages_op {
 	MESSAGES_CUT,			/* u16 bytes */
 	MESSAGES_TRUNCATE,		/* u8 pages */
 	MESSAGES_CONNECT,
+	MESSAGES_ANSWER,		/* u8 how: to a message on the back-end channel */
+	MESSAGES_PIPE,			/* u8 bytes to write to the latest pipe; 0: close, 0xff: read */
 	MESSAGES_OPS
 };
 
@@ -37,6 +39,8 @@ enum messages_fd {
 	MESSAGES_FD_SOCKET,
 	MESSAGES_FD_SHORT,
 	MESSAGES_FD_NULL,
+	MESSAGES_FD_INFLIGHT,		/* what the device has made last */
+	MESSAGES_FD_EPOLL,
 	MESSAGES_FD_KINDS
 };
 

@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "libvhost/pipe.h"
 #include "libvhost/proto.h"
 #include "tests/fuzz/device.h"
 #include "tests/fuzz/messages.h"
@@ -24,6 +26,8 @@ struct messages {
 	int kick_fds[8];		/* eventfds which the device was given, the latest */
 	unsigned int kicks;
 	int back_fd;			/* our end of the latest back-end channel */
+	int pipe_fd;			/* our end of the latest pipe */
+	int inflight_fd;		/* of the device's latest reply with an fd */
 	size_t cut;			/* send the next message in two pieces, the first of this size */
 };
 
@@ -50,12 +54,13 @@ static int messages_event(struct messages *m, int flags)
 	return fd;
 }
 
-static int messages_pipe(bool write_end)
+static int messages_pipe(struct messages *m, bool write_end)
 {
 	int fds[2];
 
 	stepped_check(!pipe2(fds, O_CLOEXEC | O_NONBLOCK));
-	close(fds[!write_end]);
+	close_fd(&m->pipe_fd);
+	m->pipe_fd = fds[!write_end];
 	return fds[write_end];
 }
 
@@ -79,13 +84,18 @@ static int messages_fd(struct messages *m, uint8_t kind)
 	case MESSAGES_FD_EVENT:
 		return messages_event(m, kind & 0x80 ? 0 : EFD_NONBLOCK);
 	case MESSAGES_FD_PIPE_READ:
-		return messages_pipe(false);
+		return messages_pipe(m, false);
 	case MESSAGES_FD_PIPE_WRITE:
-		return messages_pipe(true);
+		return messages_pipe(m, true);
 	case MESSAGES_FD_SOCKET:
 		return messages_socket(m);
 	case MESSAGES_FD_SHORT:
 		return messages_memfd(4096);
+	case MESSAGES_FD_INFLIGHT:
+		return m->inflight_fd < 0 ? messages_memfd(4096) :
+					    fcntl(m->inflight_fd, F_DUPFD_CLOEXEC, 0);
+	case MESSAGES_FD_EPOLL:
+		return epoll_create1(EPOLL_CLOEXEC);
 	default:
 		return open("/dev/null", O_RDWR | O_CLOEXEC);
 	}
@@ -180,6 +190,20 @@ static void messages_make_memory(struct input *in, struct vu_memory *memory, uin
 			   *nfds * sizeof(memory->regions[0]));
 }
 
+/* A page's translation; guest addresses and those of rings mean themselves. */
+static void messages_make_iotlb(struct input *in, uint8_t index, struct vu_iotlb *m)
+{
+	uint64_t page = (input_u8(in) & 15) * 4096u;
+
+	*m = (struct vu_iotlb){
+		.iova = (index & 1 ? MESSAGES_UVA : MESSAGES_GPA) + page,
+		.size = (1 + (index >> 1 & 7u)) * 4096,
+		.user_addr = MESSAGES_UVA + (index & 0x10 ? 0 : page),
+		.perm = index & 0x20 ? index >> 6 : VU_IOTLB_RW,
+		.type = index & 0x40 ? VU_IOTLB_INVALIDATE : VU_IOTLB_UPDATE,
+	};
+}
+
 static uint64_t messages_offered(const struct vhost_dev *dev, uint32_t request)
 {
 	return request == VU_SET_FEATURES ? dev_features_offered(dev) :
@@ -204,6 +228,7 @@ static void messages_make_payload(struct messages *m, struct msg *msg,
 	switch (msg->header.request) {
 	case VU_SET_VRING_BASE:
 	case VU_SET_VRING_ENABLE:
+	case VU_VRING_KICK:
 		msg->payload.state.num = index >> 7;
 		break;
 	case VU_SET_VRING_ADDR:
@@ -229,6 +254,20 @@ static void messages_make_payload(struct messages *m, struct msg *msg,
 		msg->payload.config = (struct vu_config){ index & 31, index >> 5, index & 1 };
 		msg->header.size = VU_CONFIG_HEADER + msg->payload.config.size;
 		break;
+	case VU_IOTLB_MSG:
+		messages_make_iotlb(in, index, &msg->payload.iotlb);
+		break;
+	case VU_SET_LOG_BASE:
+		msg->payload.log = (struct vu_log){ 64u << (index & 7), (index >> 3) * 8u };
+		break;
+	case VU_GET_INFLIGHT_FD:
+	case VU_SET_INFLIGHT_FD:
+		msg->payload.inflight = (struct vu_inflight){
+			4096, 0, 1 + index % FUZZ_QUEUES, (uint16_t)(1u << (index >> 4 & 7)) };
+		break;
+	case VU_SET_DEVICE_STATE_FD:
+		msg->payload.transfer = (struct vu_transfer_state){ index & 1, VU_TRANSFER_STOPPED };
+		break;
 	default:
 		break;
 	}
@@ -242,7 +281,8 @@ static const uint8_t messages_wanted_fd[VU_REQUEST_END] = {
 	[VU_SET_LOG_FD] = MESSAGES_FD_EVENT,
 	[VU_SET_BACKEND_REQ_FD] = MESSAGES_FD_SOCKET,
 	[VU_GPU_SET_SOCKET] = MESSAGES_FD_SOCKET,
-	[VU_SET_DEVICE_STATE_FD] = MESSAGES_FD_PIPE_WRITE,
+	[VU_SET_LOG_BASE] = MESSAGES_FD_MEMFD,
+	[VU_SET_INFLIGHT_FD] = MESSAGES_FD_INFLIGHT,
 };
 
 /* A message of the table, in the shape which the table says, with the right fds. */
@@ -259,6 +299,9 @@ static void messages_shaped(struct messages *m)
 	messages_make_payload(m, &msg, row);
 	/* The kinds come from the table instead of the input. */
 	memset(kinds, messages_wanted_fd[msg.header.request], sizeof(kinds));
+	if (msg.header.request == VU_SET_DEVICE_STATE_FD)
+		kinds[0] = msg.payload.transfer.direction == VU_TRANSFER_LOAD ?
+			   MESSAGES_FD_PIPE_READ : MESSAGES_FD_PIPE_WRITE;
 	rest = m->d.in;
 	m->d.in = (struct input){ kinds, sizeof(kinds) };
 	messages_send(m, &msg.header, msg.payload.bytes, MIN(msg.header.size, VU_PAYLOAD_MAX),
@@ -302,8 +345,14 @@ static void messages_receive(struct messages *m)
 {
 	struct fe_msg msg;
 
-	while (!fe_recv_raw(&m->d.s.fe, &msg))
+	while (!fe_recv_raw(&m->d.s.fe, &msg)) {
+		if (msg.hdr.request == VU_GET_INFLIGHT_FD && msg.nfds == 1) {
+			close_fd(&m->inflight_fd);
+			m->inflight_fd = msg.fds[0];
+			msg.nfds = 0;
+		}
 		fe_msg_close(&msg);
+	}
 }
 
 /* Something comes back on the back-end channel. */
@@ -317,6 +366,42 @@ static void messages_back(struct messages *m)
 	if (!n)
 		close_fd(&m->back_fd);
 	else if (send(m->back_fd, buf, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		return;
+}
+
+/* The next message of the back-end channel is answered, or something which is almost an answer. */
+static void messages_answer(struct messages *m)
+{
+	uint8_t how = input_u8(&m->d.in);
+	struct {
+		struct vu_header hdr;
+		uint64_t value;
+	} __attribute__((packed)) answer = { .value = how & 1 };
+	struct fe fe = { .fd = m->back_fd, .backend_fd = -1 }, to = { .fd = m->back_fd };
+	int file = how & 2 ? messages_memfd(4096) : -1;
+	struct fe_msg msg;
+
+	if (m->back_fd >= 0 && !fe_recv_raw(&fe, &msg)) {
+		answer.hdr = (struct vu_header){
+			msg.hdr.request + (how >> 2 & 1), VU_VERSION | (how & 8 ? 0 : VU_REPLY) |
+			(how & 16 ? VU_NEED_REPLY : 0), how & 32 ? 4 : 8 };
+		fe_send_bytes(&to, &answer, sizeof(answer.hdr) + answer.hdr.size, &file, file >= 0);
+		fe_msg_close(&msg);
+	}
+	close_fd(&file);
+}
+
+/* The other end of the pipe through which the device's state goes. */
+static void messages_pipe_end(struct messages *m)
+{
+	uint8_t n = input_u8(&m->d.in), buf[256];
+
+	if (m->pipe_fd < 0)
+		return;
+	if (!n)
+		close_fd(&m->pipe_fd);
+	else if (n == 0xff ? read(m->pipe_fd, buf, sizeof(buf)) < 0 :
+			     pipe_write(m->pipe_fd, buf, input_bytes(&m->d.in, buf, n)) < 0)
 		return;
 }
 
@@ -370,6 +455,12 @@ static void messages_step(struct messages *m)
 	case MESSAGES_CONNECT:
 		stepped_connect(&m->d.s);
 		break;
+	case MESSAGES_ANSWER:
+		messages_answer(m);
+		break;
+	case MESSAGES_PIPE:
+		messages_pipe_end(m);
+		break;
 	}
 }
 
@@ -382,7 +473,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	m.guest_fd = messages_memfd(MESSAGES_GUEST);
 	m.truncated = false;
 	m.kicks = 0;
-	m.back_fd = -1;
+	m.back_fd = m.pipe_fd = m.inflight_fd = -1;
 	m.cut = 0;
 	for (i = 0; i < ARRAY_SIZE(m.kick_fds); i++)
 		m.kick_fds[i] = -1;
@@ -394,6 +485,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		close_fd(&m.kick_fds[i]);
 	close_fd(&m.guest_fd);
 	close_fd(&m.back_fd);
+	close_fd(&m.pipe_fd);
+	close_fd(&m.inflight_fd);
 	fuzz_device_stop(&m.d);
 	return 0;
 }

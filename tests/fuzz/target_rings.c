@@ -6,17 +6,27 @@
  * driver does with what none should, kicks, turns of the worker, and stops and starts.  Some of it
  * happens between the device's taking a request and its looking at it.  If the input wants so,
  * the rings begin with in-flight memory whose contents are the input's too.
+ *
+ * Behind an IOMMU, translations come and go while the rings run, and the device's questions are
+ * answered late, wrongly or never.  What the device is given must be translated: from the update
+ * on which says so, until the answer to the invalidation.  With the dirty log, each page
+ * which changes while the device runs must be in it.
  */
+#include <errno.h>
 #include <linux/virtio_config.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "frontend/fe_iommu.h"
+#include "frontend/fe_migrate.h"
 #include "libvhost/internal.h"
 #include "tests/fuzz/device.h"
 
 #define RINGS		2u
-#define REGION		(16u * 4096)
+#define PAGE		4096u
+#define REGION		(16u * PAGE)	/* region 0; region 1 has a page more, by which it is known */
+#define PAGES		33u		/* of both */
 #define GPA		0x100000u
 #define UVA		0x40000000u
 #define INFLIGHT_LEN	8192u		/* bytes, enough for RINGS rings of 64 entries */
@@ -27,7 +37,23 @@ struct rings {
 	struct fe_ring ring[RINGS];
 	bool packed;
 	bool meanwhile;			/* the next byte of the input is for rings_meanwhile() */
+
+	bool with_iommu;		/* addresses are translated, each to itself */
+	struct fe_iommu iommu;
+	bool valid[PAGES];		/* there may be a translation */
+	bool going[PAGES];		/* until the answer to an invalidation */
+	unsigned int updates;		/* not answered yet; all of them before the invalidation */
+	bool invalidating;
+
+	bool with_log;
+	struct fe_log log;
+	uint8_t before[PAGES * PAGE];	/* memory, when we wrote to it last */
+	bool changed[PAGES];		/* since then, by the device */
 };
+
+/* Of the input's first byte */
+#define FIRST_IOMMU	(1u << 2)
+#define FIRST_LOG	(1u << 3)
 
 static struct rings rings;
 
@@ -45,7 +71,7 @@ static uint64_t rings_addr(struct rings *r)
 {
 	uint32_t v = input_u32(&r->d.in);
 
-	return v & 0x80000000 ? (uint64_t)v << 33 : GPA + v % (2 * REGION + 64);
+	return v & 0x80000000 ? (uint64_t)v << 33 : GPA + v % (PAGES * PAGE + 64);
 }
 
 static uint32_t rings_len(struct rings *r)
@@ -164,6 +190,50 @@ static void rings_drive(struct rings *r, uint8_t what)
 	}
 }
 
+/*
+ * The dirty log
+ */
+
+static uint8_t *rings_page(struct rings *r, unsigned int page)
+{
+	return page < REGION / PAGE ? r->mem.regions[0].ptr + page * PAGE :
+				      r->mem.regions[1].ptr + page * PAGE - REGION;
+}
+
+/* Note what the device has changed. */
+static void rings_log_look(struct rings *r)
+{
+	unsigned int i;
+
+	for (i = 0; r->with_log && i < PAGES; i++)
+		r->changed[i] |= memcmp(r->before + i * PAGE, rings_page(r, i), PAGE) != 0;
+}
+
+/* From now on all changes are the device's. */
+static void rings_log_begin(struct rings *r)
+{
+	unsigned int i;
+
+	for (i = 0; r->with_log && i < PAGES; i++)
+		memcpy(r->before + i * PAGE, rings_page(r, i), PAGE);
+}
+
+/* The device is idle: what it has changed is in the log. */
+static void rings_log_check(struct rings *r)
+{
+	unsigned int i;
+
+	if (!r->with_log)
+		return;
+	rings_log_look(r);
+	for (i = 0; i < PAGES; i++) {
+		stepped_check(!r->changed[i] || fe_log_is_dirty(&r->log, GPA + i * PAGE));
+		r->changed[i] = false;
+	}
+	fe_log_clear(&r->log);
+	rings_log_begin(r);
+}
+
 /* The device has taken requests and not looked at them yet. */
 static void rings_meanwhile(struct fuzz_device *d)
 {
@@ -172,19 +242,55 @@ static void rings_meanwhile(struct fuzz_device *d)
 	if (!r->meanwhile)
 		return;
 	r->meanwhile = false;
+	rings_log_look(r);
 	rings_drive(r, input_u8(&d->in));
+	rings_log_begin(r);
 }
 
 /*
  * What goes over the socket
  */
 
+/* An invalidation is answered: nobody uses it. */
+static void rings_invalidated(struct rings *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < PAGES; i++) {
+		r->valid[i] &= !r->going[i];
+		r->going[i] = false;
+	}
+	r->invalidating = false;
+	fuzz_device_check_held(&r->d);
+}
+
+static void rings_received(struct rings *r, const struct fe_msg *msg)
+{
+	if (msg->hdr.request != VU_IOTLB_MSG)
+		return;
+	if (r->updates)
+		r->updates--;
+	else if (msg->hdr.size == 8 && !msg->u.u64)
+		rings_invalidated(r);
+	else
+		r->invalidating = false;
+}
+
 static void rings_receive(struct rings *r)
 {
 	struct fe_msg msg;
 
-	while (!fe_recv_raw(&r->d.s.fe, &msg))
+	while (!fe_recv_raw(&r->d.s.fe, &msg)) {
+		rings_received(r, &msg);
 		fe_msg_close(&msg);
+	}
+}
+
+static void rings_run(struct rings *r)
+{
+	stepped_run(&r->d.s);
+	rings_receive(r);
+	rings_log_check(r);
 }
 
 static void rings_send(struct rings *r, uint32_t request, uint32_t index, uint32_t num)
@@ -197,16 +303,142 @@ static void rings_send(struct rings *r, uint32_t request, uint32_t index, uint32
 static void rings_stop(struct rings *r, struct fe_ring *ring)
 {
 	rings_send(r, VU_GET_VRING_BASE, ring->index, 0);
-	stepped_run(&r->d.s);
-	rings_receive(r);
+	rings_run(r);
+}
+
+/*
+ * Translations
+ */
+
+static void rings_send_iotlb(struct rings *r, const struct vu_iotlb *m)
+{
+	const struct vu_header hdr = { VU_IOTLB_MSG, VU_VERSION, sizeof(*m) };
+
+	fe_send_raw(&r->d.s.fe, &hdr, m, sizeof(*m), NULL, 0);
+}
+
+static uint64_t rings_uva(unsigned int page)
+{
+	return page < REGION / PAGE ? UVA + page * PAGE : UVA + 2 * REGION + page * PAGE - REGION;
+}
+
+/* Up to four pages, within one region.  While an invalidation goes on nothing else may change. */
+static void rings_update(struct rings *r, unsigned int page, unsigned int n, uint8_t perm)
+{
+	unsigned int i;
+
+	if (r->invalidating)
+		return;
+	if (page < REGION / PAGE)
+		n = MIN(n, REGION / PAGE - page);
+	n = MIN(n, PAGES - page);
+	rings_send_iotlb(r, &(struct vu_iotlb){
+		.iova = GPA + page * PAGE, .size = n * PAGE, .user_addr = rings_uva(page),
+		.perm = perm, .type = VU_IOTLB_UPDATE,
+	});
+	r->updates++;
+	for (i = page; i < page + n; i++)
+		r->valid[i] = true;
+}
+
+static void rings_invalidate(struct rings *r, unsigned int page, unsigned int n)
+{
+	unsigned int i;
+
+	if (r->invalidating)
+		return;
+	rings_send_iotlb(r, &(struct vu_iotlb){
+		.iova = GPA + page * PAGE, .size = n * PAGE, .type = VU_IOTLB_INVALIDATE,
+	});
+	r->invalidating = true;
+	for (i = page; i < MIN(page + n, PAGES); i++)
+		r->going[i] = true;
+}
+
+/* A question of the device's, if there is one: an answer, and perhaps what it asks for. */
+static void rings_answer(struct rings *r, uint8_t how)
+{
+	struct fe_msg msg;
+	uint64_t page;
+
+	if (r->d.s.fe.backend_fd < 0 || fe_backend_recv(&r->d.s.fe, &msg))
+		return;
+	page = (msg.u.iotlb.iova - GPA) / PAGE;
+	if (msg.hdr.request == VU_BACKEND_IOTLB_MSG && page < PAGES && how & 1)
+		rings_update(r, (unsigned int)page, 1, VU_IOTLB_RW);
+	if (how & 2)
+		fe_backend_reply(&r->d.s.fe, &msg, how >> 2 & 1);
+	fe_msg_close(&msg);
+}
+
+static void rings_translate(struct rings *r, uint8_t how)
+{
+	uint8_t page = input_u8(&r->d.in) % PAGES;
+
+	if (!r->with_iommu)
+		return;
+	switch (how & 3) {
+	case 0:
+		rings_update(r, page, 1 + (how >> 4), how & 4 ? how >> 2 & 3 : VU_IOTLB_RW);
+		break;
+	case 1:
+		rings_invalidate(r, page, 1 + (how >> 2));
+		break;
+	case 2:
+		rings_answer(r, how >> 2);
+		break;
+	default:
+		/* Another channel, with or without anybody at its end. */
+		fe_set_backend_req_fd(&r->d.s.fe);
+		if (how & 4)
+			close_fd(&r->d.s.fe.backend_fd);
+	}
+}
+
+/* What a request has must be translated. */
+static bool rings_allowed(const struct fuzz_device *d, const struct iovec *region,
+			  const struct iovec *iov)
+{
+	const struct rings *r = container_of(d, struct rings, d);
+	size_t off = (uintptr_t)iov->iov_base - (uintptr_t)region->iov_base;
+	unsigned int first = region->iov_len == REGION ? 0 : REGION / PAGE, i;
+
+	for (i = (unsigned int)(off / PAGE); i <= (off + iov->iov_len - 1) / PAGE; i++) {
+		if (r->with_iommu && !r->valid[first + i])
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Starts and stops
+ */
+
+/* As fe_start_ring(), but what is written to the ring is to be logged. */
+static void rings_set_up(struct rings *r, struct fe_ring *ring)
+{
+	struct fe *fe = &r->d.s.fe;
+	struct vu_vring_addr addr;
+
+	fe_ring_get_addr(ring, &addr);
+	addr.flags = VU_VRING_ADDR_F_LOG;
+	addr.log = fe_mem_gpa(&r->mem, ring->device_area, 1);
+	fe_set_vring_num(fe, ring->index, ring->size);
+	fe_set_vring_base(fe, ring->index, fe_ring_get_base(ring));
+	fe_set_vring_addr(fe, &addr);
+	fe_set_vring_call(fe, ring->index, ring->call_fd);
+	fe_set_vring_err(fe, ring->index, ring->err_fd);
+	fe_set_vring_kick(fe, ring->index, ring->kick_fd);
 }
 
 /* Go on, begin anew, or begin somewhere. */
 static void rings_start(struct rings *r, struct fe_ring *ring, uint8_t how)
 {
+	rings_log_look(r);
 	if (how & 1)
 		fe_ring_reset(ring, how & 2 && !r->packed ? input_u16(&r->d.in) : 0);
-	fe_start_ring(&r->d.s.fe, ring);
+	rings_log_begin(r);
+	rings_set_up(r, ring);
 	if (how & 4) {
 		rings_stop(r, ring);
 		rings_send(r, VU_SET_VRING_BASE, ring->index, input_u32(&r->d.in));
@@ -220,7 +452,7 @@ static void rings_message(struct rings *r, uint8_t what)
 	struct fe_ring *ring = rings_ring(r);
 	uint8_t how = input_u8(&r->d.in);
 
-	switch (what % 5) {
+	switch (what % 8) {
 	case 0:
 		rings_stop(r, ring);
 		break;
@@ -233,8 +465,17 @@ static void rings_message(struct rings *r, uint8_t what)
 	case 3:
 		fe_add_mem_reg(&r->d.s.fe, &r->mem.regions[how & 1]);
 		break;
-	default:
+	case 4:
 		fe_rem_mem_reg(&r->d.s.fe, &r->mem.regions[how & 1]);
+		break;
+	case 5:
+		rings_send(r, VU_GET_VRING_BASE_SKIP_DRAIN, ring->index, 0);
+		break;
+	case 6:
+		rings_translate(r, how);
+		break;
+	default:
+		rings_send(r, VU_VRING_KICK, ring->index, 0);
 	}
 }
 
@@ -256,7 +497,7 @@ static void rings_step(struct rings *r)
 		stepped_turn(&r->d.s);
 		break;
 	case 1:
-		stepped_run(&r->d.s);
+		rings_run(r);
 		break;
 	case 2:
 		fe_ring_kick_always(rings_ring(r));
@@ -271,10 +512,14 @@ static void rings_step(struct rings *r)
 		rings_message(r, what >> 3);
 		break;
 	case 6:
+		rings_log_look(r);
 		rings_get(rings_ring(r), what >> 3);
+		rings_log_begin(r);
 		break;
 	default:
+		rings_log_look(r);
 		rings_drive(r, what >> 3);
+		rings_log_begin(r);
 	}
 }
 
@@ -289,10 +534,12 @@ static void rings_memory(struct rings *r)
 	r->mem = (struct fe_mem){ 0 };
 	for (i = 0; i < 2; i++) {
 		const struct fe_region_params region = {
-			.gpa = GPA + i * REGION, .size = REGION, .uva = UVA + 2 * i * REGION,
+			.gpa = GPA + i * REGION, .size = REGION + i * PAGE,
+			.uva = UVA + 2 * i * REGION,
 		};
 
 		stepped_check(fe_mem_add(&r->mem, &region) >= 0);
+		stepped_check(!fe_iommu_map_region(&r->iommu, &r->mem, i, region.gpa));
 	}
 }
 
@@ -323,6 +570,14 @@ static void rings_inflight(struct rings *r)
 	close(fd);
 }
 
+#define RINGS_PROTOCOL (FE_BIT(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | \
+			FE_BIT(VU_PROTOCOL_F_INFLIGHT_SHMFD) | \
+			FE_BIT(VU_PROTOCOL_F_GET_VRING_BASE_INFLIGHT) | \
+			FE_BIT(VU_PROTOCOL_F_GET_VRING_BASE_SKIP_DRAIN) | \
+			FE_BIT(VU_PROTOCOL_F_LOG_SHMFD) | FE_BIT(VU_PROTOCOL_F_REPLY_ACK) | \
+			FE_BIT(VU_PROTOCOL_F_BACKEND_REQ) | \
+			FE_BIT(VU_PROTOCOL_F_INBAND_NOTIFICATIONS))
+
 static void rings_setup(struct rings *r)
 {
 	uint64_t wanted = FE_BIT(VU_F_PROTOCOL_FEATURES) | FE_BIT(VIRTIO_F_VERSION_1);
@@ -332,28 +587,53 @@ static void rings_setup(struct rings *r)
 	wanted |= (how & 1 ? FE_BIT(VIRTIO_F_RING_PACKED) : 0) |
 		  (how & 2 ? FE_BIT(VIRTIO_RING_F_EVENT_IDX) : 0) |
 		  (how & 4 ? FE_BIT(VIRTIO_RING_F_INDIRECT_DESC) : 0) |
-		  (how & 8 ? FE_BIT(VIRTIO_F_IN_ORDER) : 0);
+		  (how & 8 ? FE_BIT(VIRTIO_F_IN_ORDER) : 0) |
+		  (r->with_iommu ? FE_BIT(VIRTIO_F_ACCESS_PLATFORM) : 0);
 	wanted &= dev_features_offered(r->d.s.dev);
 	r->packed = wanted & FE_BIT(VIRTIO_F_RING_PACKED);
 	for (i = 0; i < RINGS; i++) {
 		const struct fe_ring_params params = {
 			.index = i, .features = wanted, .indirect = how & 0x10 ? 4 : 0,
+			.iommu = r->with_iommu ? &r->iommu : NULL,
 			.size = r->packed && how & 0x20 ? 1 + sizes % 20u : 1u << (sizes >> 4 * i & 15) % 6,
 			.base = r->packed || !(how & 0x40) ? 0 : 0xfffe,
 		};
 
 		stepped_check(!fe_ring_init(&r->ring[i], &r->mem, &params));
 	}
+	rings_log_begin(r);
 	r->d.s.fe.features = wanted;
-	fe_set_protocol_features(&r->d.s.fe, FE_BIT(VU_PROTOCOL_F_CONFIGURE_MEM_SLOTS) |
-					     FE_BIT(VU_PROTOCOL_F_INFLIGHT_SHMFD));
-	fe_set_features(&r->d.s.fe, wanted);
+	fe_set_protocol_features(&r->d.s.fe, RINGS_PROTOCOL);
+	fe_set_features(&r->d.s.fe, wanted | (r->with_log ? FE_BIT(VU_F_LOG_ALL) : 0));
+	if (r->with_log)
+		fe_set_log_base(&r->d.s.fe, r->log.size, r->log.offset, r->log.fd);
+	if (r->with_iommu)
+		fe_set_backend_req_fd(&r->d.s.fe);
 	if (how & 0x80)
 		rings_inflight(r);
 	fe_start_mem(&r->d.s.fe, &r->mem);
 	for (i = 0; i < RINGS; i++)
 		rings_start(r, &r->ring[i], 0);
-	stepped_run(&r->d.s);
+	if (r->with_iommu)
+		for (i = 0; i < PAGES; i += REGION / PAGE)
+			rings_update(r, i, how & 2 ? PAGES : 4, VU_IOTLB_RW);
+	rings_run(r);
+}
+
+/* Modes of the library, and what belongs to them. */
+static void rings_modes(struct rings *r)
+{
+	r->with_iommu = r->d.first & FIRST_IOMMU;
+	r->with_log = r->d.first & FIRST_LOG;
+	r->iommu = (struct fe_iommu){ 0 };
+	r->updates = 0;
+	r->invalidating = false;
+	memset(r->valid, 0, sizeof(r->valid));
+	memset(r->going, 0, sizeof(r->going));
+	memset(r->changed, 0, sizeof(r->changed));
+	if (r->with_log)
+		stepped_check(!fe_log_init(&r->log, GPA + PAGES * PAGE, 0));
+	r->d.allowed = rings_allowed;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -364,15 +644,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_device_start(&r->d, data, size);
 	r->meanwhile = false;
 	r->d.meanwhile = rings_meanwhile;
+	rings_modes(r);
 	stepped_connect(&r->d.s);
 	rings_memory(r);
 	rings_setup(r);
 	while (r->d.in.left)
 		rings_step(r);
-	stepped_run(&r->d.s);
+	rings_run(r);
 	for (i = 0; i < RINGS; i++)
 		fe_ring_free(&r->ring[i]);
 	fe_mem_free(&r->mem);
+	fe_iommu_free(&r->iommu);
+	if (r->with_log)
+		fe_log_free(&r->log);
 	fuzz_device_stop(&r->d);
 	return 0;
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# DPDK's virtio-user as front-end and driver, in each ring layout it has a path for: it forwards what the
-# device sends, and the device checks that everything comes back unchanged and in order.
+# DPDK's virtio-user as front-end and driver, in each ring layout it has a path for: it forwards
+# what the device sends, and the device checks that everything comes back unchanged and in order.
 
 . "$(dirname "$0")/lib.sh"
 

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The beginning of every guest's init script: mounts, kernel modules, and results on the console.
 #
-# It runs as process 1 in User-mode Linux (with the host's programs) and in QEMU's guests (with busybox).
-# The host's part has put variables before it: MODULES, the files to load, and what the test wants known.
-# A line "RESULT 0 name" or "RESULT 1 name" on the console becomes a TAP row of the test.
+# It runs as process 1 in User-mode Linux (with the host's programs) and in QEMU's guests (with
+# busybox). The host's part has put variables before it: MODULES, the files to load, and what the
+# test wants known. A line "RESULT 0 name" or "RESULT 1 name" on the console becomes a TAP row of
+# the test.
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/mnt LC_ALL=C

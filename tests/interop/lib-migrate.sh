@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # A guest which moves from one QEMU to another, each with a daemon of its own on the one image.
 #
-# Each stay of the guest is called HOME: so are its QEMU and its daemon.  The guest prints to one log, wherever
-# it is: only one QEMU runs it at a time.
+# Each stay of the guest is called HOME: so are its QEMU and its daemon.  The guest prints to one
+# log, wherever it is: only one QEMU runs it at a time.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib-qemu.sh"
 
@@ -54,7 +54,8 @@ arrive()
 	equal "$1 to $2: the guest runs there" running "$(qmp "$2" --get status --until status=running query-status)"
 }
 
-# abandon_house HOME: the guest has given up its move, so QEMU ends, with an error; the daemon is ended.
+# abandon_house HOME: the guest has given up its move, so QEMU ends, with an error; the daemon is
+# ended.
 abandon_house()
 {
 	end_process "guest $1"

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
-# QEMU as front-end: vhost-user-blk-pci under software emulation, and a small Linux guest to drive it.
+# QEMU as front-end: vhost-user-blk-pci under software emulation, and a small Linux guest to drive
+# it.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -61,8 +62,9 @@ cpio_of()
 	(cd "$1" && find . | cpio -o -H newc --quiet)
 }
 
-# What a test may set before it starts a guest: more arguments, the memory in MiB and more about it, properties of
-# the disk and of its socket, more of the kernel's command line, and the log, if it is another guest's.
+# What a test may set before it starts a guest: more arguments, the memory in MiB and more about
+# it, properties of the disk and of its socket, more of the kernel's command line, and the log, if
+# it is another guest's.
 qemu_args=()
 memory=256
 memory_properties=
@@ -86,7 +88,8 @@ files_of()
 	echo "$tmp/guest-${1//[^a-z0-9]/-}"
 }
 
-# qemu NAME DAEMON ARG...: start QEMU with the daemon's device; the serial port's output goes to a log.
+# qemu NAME DAEMON ARG...: start QEMU with the daemon's device; the serial port's output goes to a
+# log.
 qemu()
 {
 	local name=$1 files keyboard device_args

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
-# User-mode Linux as front-end: its virtio_uml driver speaks vhost-user, its virtio_blk is the ordinary one.
+# User-mode Linux as front-end: its virtio_uml driver speaks vhost-user, its virtio_blk is the
+# ordinary one.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -18,8 +19,8 @@ uml_modules=$(echo /usr/lib/uml/modules/*)
 uml_drivers=virtio_blk
 uml_type=2
 
-# start_uml_guest NAME "DAEMON..." [VAR=VALUE...] <COMMANDS: run the commands in a guest that has the daemons' devices,
-# disks as vda, vdb and so on. The root file system is the host's, read-only.
+# start_uml_guest NAME "DAEMON..." [VAR=VALUE...] <COMMANDS: run the commands in a guest that has the
+# daemons' devices, disks as vda, vdb and so on. The root file system is the host's, read-only.
 start_uml_guest()
 {
 	local name=$1 daemons=$2 files=$tmp/guest-${1//[^a-z0-9]/-} device devices=()
@@ -30,7 +31,8 @@ start_uml_guest()
 	for device in $daemons; do
 		devices+=("virtio_uml.device=$tmp/$device.sock:$uml_type")
 	done
-	# The guest's memory is a file in /dev/shm; uml_dir keeps its control socket out of the home folder.
+	# The guest's memory is a file in /dev/shm; uml_dir keeps its control socket out of the
+	# home folder.
 	timeout -k 5 "${guest_deadline:-180}" env LD_PRELOAD="$uml_preload" linux.uml mem=192M uml_dir="$tmp/" \
 		root=/dev/root rootfstype=hostfs rootflags=/ ro init="$files.init" \
 		con=null con0=null,fd:1 loglevel=1 "${devices[@]}" \

@@ -1,10 +1,12 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
-# What all interop tests share: TAP rows, a folder and processes that go away with the test, and the daemon.
+# What all interop tests share: TAP rows, a folder and processes that go away with the test, and
+# the daemon.
 #
-# A test is a bash script that sources this file, starts daemons and guests, and prints one TAP row per
-# case. Under automake the environment has top_srcdir and top_builddir; by hand, build/plain is taken.
-# Nothing here sleeps for a fixed time: everything waits for a condition, with a generous deadline.
+# A test is a bash script that sources this file, starts daemons and guests, and prints one TAP
+# row per case. Under automake the environment has top_srcdir and top_builddir; by hand,
+# build/plain is taken. Nothing here sleeps for a fixed time: everything waits for a condition,
+# with a generous deadline.
 
 set -u
 PATH=$PATH:/usr/sbin:/sbin
@@ -72,7 +74,8 @@ need()
 	command -v "$1" >/dev/null || skip_all "package $2 is not installed"
 }
 
-# The test ends here, and says how many rows it has; one that ends elsewhere is an error to the harness.
+# The test ends here, and says how many rows it has; one that ends elsewhere is an error to the
+# harness.
 finish()
 {
 	[ $failed -eq 0 ] || show_logs
@@ -146,8 +149,8 @@ image()
 	truncate -s "$2" "$image"
 }
 
-# Set $direct to a folder on a file system that does O_DIRECT: the usual one or, if that one does not (tmpfs on
-# older kernels), one in the build tree.
+# Set $direct to a folder on a file system that does O_DIRECT: the usual one or, if that one does
+# not (tmpfs on older kernels), one in the build tree.
 direct_folder()
 {
 	direct=$tmp
@@ -169,7 +172,8 @@ before_daemon()
 	:
 }
 
-# start_daemon NAME ARG...: a row which is ok when the daemon listens at $tmp/NAME.sock; else the test ends here.
+# start_daemon NAME ARG...: a row which is ok when the daemon listens at $tmp/NAME.sock; else the
+# test ends here.
 start_daemon()
 {
 	local name=$1
@@ -203,7 +207,8 @@ messages()
 	grep -c -- ": $2\$" "$tmp/$1.log"
 }
 
-# stop_daemon NAME: rows which are ok if on SIGTERM it leaves with status 0 and takes its socket along.
+# stop_daemon NAME: rows which are ok if on SIGTERM it leaves with status 0 and takes its socket
+# along.
 stop_daemon()
 {
 	kill "${pids[$1]}"
@@ -232,7 +237,8 @@ guest_script()
 	echo guest_done
 }
 
-# guest_rows NAME LOG: a row for each result on a guest's console, and one for having got to the end.
+# guest_rows NAME LOG: a row for each result on a guest's console, and one for having got to the
+# end.
 guest_rows()
 {
 	local word status name
@@ -245,8 +251,9 @@ guest_rows()
 	row $? "$1: the guest got to its end"
 }
 
-# Wait for a guest to switch itself off; timeout(1), which runs it, sees to the deadline. Whether the guest did
-# its work is seen by what it printed: User-mode Linux now and then aborts after it has powered off.
+# Wait for a guest to switch itself off; timeout(1), which runs it, sees to the deadline. Whether
+# the guest did its work is seen by what it printed: User-mode Linux now and then aborts after it
+# has powered off.
 end_guest()
 {
 	local status
@@ -257,7 +264,8 @@ end_guest()
 	[ $status -eq 0 ] || echo "# $1 ended with status $status"
 }
 
-# module_files FOLDER NAME...: the files of kernel modules and of what they need, in the order to load them.
+# module_files FOLDER NAME...: the files of kernel modules and of what they need, in the order to
+# load them.
 module_files()
 {
 	local dir=$1

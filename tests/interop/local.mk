@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Tests with real front-ends, the longest first; none of them runs with LIBVHOST_INTEROP=0 in the environment.
+# Tests with real front-ends, the longest first; none of them runs with LIBVHOST_INTEROP=0 in the
+# environment.
 interop_tests = \
 	tests/interop/uml-fio.sh \
 	tests/interop/qemu-stop.sh \
@@ -24,7 +25,8 @@ interop_tests = \
 interop_tests1 = $(interop_tests)
 interop_tests0 =
 
-# configure puts $(interop_tests$(LIBVHOST_INTEROP)) here, which automake itself takes for the name of one test.
+# configure puts $(interop_tests$(LIBVHOST_INTEROP)) here, which automake itself takes for the
+# name of one test.
 TESTS += @INTEROP_TESTS@
 EXTRA_DIST += $(interop_tests) \
 	tests/interop/lib.sh \

@@ -4,10 +4,10 @@
  *
  * usage: net_echo SOCKET PACKETS
  *
- * The driver at the other end forwards each packet to where it came from.  This device puts numbered
- * packets of random length into the receive queue, at most WINDOW of them at a time, and expects the
- * same packets in the same order in the transmit queue.  After PACKETS of them it says so, with
- * what was negotiated, and ends; a wrong packet ends it with status 1.
+ * The driver at the other end forwards each packet to where it came from.  This device puts
+ * numbered packets of random length into the receive queue, at most WINDOW of them at a time, and
+ * expects the same packets in the same order in the transmit queue.  After PACKETS of them it says
+ * so, with what was negotiated, and ends; a wrong packet ends it with status 1.
  */
 #include <event2/event.h>
 #include <inttypes.h>

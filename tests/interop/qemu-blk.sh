@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# QEMU's guests find, use and reset a disk: twice on one connection (a reboot), and on the next connection.
+# QEMU's guests find, use and reset a disk: twice on one connection (a reboot), and on the next
+# connection.
 
 . "$(dirname "$0")/lib-qemu.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# A disk behind a virtual IOMMU: every address is translated, and translations are taken back all the time.
+# A disk behind a virtual IOMMU: every address is translated, and translations are taken back all
+# the time.
 
 . "$(dirname "$0")/lib-qemu.sh"
 
@@ -8,8 +9,8 @@ need_guest_kernel
 need_qmp
 bytes=$((16 << 20))
 
-# test_iommu FORMAT PACKED STRICT ARG...: PACKED and STRICT are 1 or 0; STRICT means that the guest takes each
-# translation back when its request is done, and not many at once.
+# test_iommu FORMAT PACKED STRICT ARG...: PACKED and STRICT are 1 or 0; STRICT means that the
+# guest takes each translation back when its request is done, and not many at once.
 test_iommu()
 {
 	local name="$1 ring, strict=$3" disk=$1-$3
@@ -54,8 +55,8 @@ END
 	stop_daemon "$disk"
 }
 
-# The IOMMU comes before what is behind it.  The port makes the disk a PCI Express device, which is what it must
-# be to have ATS; and without ATS this QEMU does not tell when translations end.
+# The IOMMU comes before what is behind it.  The port makes the disk a PCI Express device, which
+# is what it must be to have ATS; and without ATS this QEMU does not tell when translations end.
 qemu_args=(-smp 2 -machine q35 -device intel-iommu,intremap=on,device-iotlb=on -device pcie-root-port,id=port0)
 test_iommu split 0 0
 test_iommu packed 1 1 --threads=2

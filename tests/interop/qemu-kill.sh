@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# The daemon is killed again and again under a guest's verified load: each request is done once, none is lost.
+# The daemon is killed again and again under a guest's verified load: each request is done once,
+# none is lost.
 
 . "$(dirname "$0")/lib-qemu.sh"
 

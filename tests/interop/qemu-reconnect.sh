@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# The daemon is restarted under an idle guest of a QEMU that reconnects; then the guest goes on with the disk.
+# The daemon is restarted under an idle guest of a QEMU that reconnects; then the guest goes on
+# with the disk.
 
 . "$(dirname "$0")/lib-qemu.sh"
 

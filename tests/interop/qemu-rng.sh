@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# examples/rng.c gives random bytes to QEMU's guests: to one driver after the other, and on the next connection.
+# examples/rng.c gives random bytes to QEMU's guests: to one driver after the other, and on the
+# next connection.
 
 . "$(dirname "$0")/lib-qemu.sh"
 

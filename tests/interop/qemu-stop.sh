@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Under a verified load the guest is stopped and continued many times, then reset by QEMU, then by itself.
+# Under a verified load the guest is stopped and continued many times, then reset by QEMU, then by
+# itself.
 
 . "$(dirname "$0")/lib-qemu.sh"
 

@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# QEMU's firmware (SeaBIOS) reads the boot sector from the disk and starts it, and reads and writes more for it.
+# QEMU's firmware (SeaBIOS) reads the boot sector from the disk and starts it, and reads and
+# writes more for it.
 
 . "$(dirname "$0")/lib-qemu.sh"
 
-# A boot sector which reads sector 1, writes what it read to sector 2, prints it on the serial port, and stops
-# QEMU with 0x10 (a status of 33), or with 0x20 (65) if the firmware reported an error.
+# A boot sector which reads sector 1, writes what it read to sector 2, prints it on the serial
+# port, and stops QEMU with 0x10 (a status of 33), or with 0x20 (65) if the firmware reported an
+# error.
 #
 #	7c00	31 c0			xor  ax, ax
 #	7c02	8e d8			mov  ds, ax

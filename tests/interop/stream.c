@@ -9,7 +9,8 @@
  * came from another connection or with other contents is found, whatever TCP's checksum says.  On
  * SIGTERM the client sends no more, but waits for all that has been sent: exit status 0.
  *
- * A line "stream: N KiB" every half second, as much as came back and was right, says that it goes on.
+ * A line "stream: N KiB" every half second, as much as came back and was right, says that it goes
+ * on.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# User-mode Linux formats, mounts and verifies a disk: on one connection twice, and on the next connection.
+# User-mode Linux formats, mounts and verifies a disk: on one connection twice, and on the next
+# connection.
 
 . "$(dirname "$0")/lib-uml.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# What the daemon's options mean to a guest: block size, read-only, cache mode, number and size of queues.
+# What the daemon's options mean to a guest: block size, read-only, cache mode, number and size of
+# queues.
 
 . "$(dirname "$0")/lib-uml.sh"
 

@@ -29,7 +29,8 @@ test_engine()
 		names="$names $engine-$name"
 	done
 
-	# The disks are in this order. Discard, then zeroes that keep their place, then zeroes that need not.
+	# The disks are in this order. Discard, then zeroes that keep their place, then zeroes
+	# that need not.
 	uml_guest "$engine" "$names" <<'END'
 cd /mnt || exit
 check "discard" blkdiscard -o 2M -l 4M /dev/vda

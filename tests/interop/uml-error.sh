@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# When the image cannot be written or read, the guest gets an I/O error; it does not hang, and the rest works.
+# When the image cannot be written or read, the guest gets an I/O error; it does not hang, and the
+# rest works.
 
 . "$(dirname "$0")/lib-uml.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# fio writes, reads and verifies in User-mode Linux, for each engine and cache mode of the daemon, with both formats of rings.
+# fio writes, reads and verifies in User-mode Linux, for each engine and cache mode of the daemon,
+# with both formats of rings.
 
 . "$(dirname "$0")/lib-uml.sh"
 

@@ -61,7 +61,7 @@ void hostile_run(const struct hostile_case *c,
 	struct echo e;
 
 	snprintf(path, sizeof(path), "/tmp/libvhost-hostile-%d.sock", getpid());
-	echo_start_listen(&e, nworkers, path);
+	echo_start_listen(&e, nworkers, path, NULL);
 	/* The next front-end waits from now on, so that no socket is left if this fails. */
 	ck_assert_int_eq(fe_connect(&next, path), 0);
 	unlink(path);

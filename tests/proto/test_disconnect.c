@@ -26,6 +26,7 @@ struct shape {
 	unsigned int workers;
 	bool no_ack;
 	bool packed;
+	bool iommu;
 };
 
 static const struct shape shapes[] = {
@@ -33,6 +34,7 @@ static const struct shape shapes[] = {
 	{ 2, true, false },
 	{ 1, false, true },
 	{ 0, true, true },
+	{ 1, false, false, true },
 };
 
 struct world {
@@ -43,14 +45,66 @@ struct world {
 	int idle_fds;			/* open fds while nobody is connected */
 };
 
+/*
+ * The device: it keeps some requests until their queue stops, and offers all that it can.
+ */
+
+static void world_kick(struct vhost_queue *q)
+{
+	struct echo *e = vhost_queue_opaque(q);
+	unsigned int i = vhost_queue_index(q);
+	struct vhost_req *req;
+
+	while (vhost_queue_pop(q, &req, 1)) {
+		if (req->out_len == SESSION_HELD)
+			e->held[i][e->nheld[i]++] = req;
+		else
+			echo_complete(e, req);
+	}
+}
+
+static void world_queue_stop(struct vhost_queue *q)
+{
+	struct echo *e = vhost_queue_opaque(q);
+	unsigned int i = vhost_queue_index(q);
+
+	while (e->nheld[i])
+		echo_complete(e, e->held[i][--e->nheld[i]]);
+}
+
+static int world_save(struct vhost_dev *dev, void **buf, size_t *len)
+{
+	(void)dev;
+	*len = 100000;
+	*buf = calloc(1, *len);
+	return *buf ? 0 : -ENOMEM;
+}
+
+static int world_load(struct vhost_dev *dev, const void *buf, size_t len)
+{
+	(void)dev, (void)buf;
+	return len == 100000 ? 0 : -EINVAL;
+}
+
+static void world_device(struct vhost_dev_ops *ops, struct vhost_dev_params *params)
+{
+	ops->kick = world_kick;
+	ops->queue_stop = world_queue_stop;
+	ops->save = world_save;
+	ops->load = world_load;
+	params->flags |= VHOST_DEV_IOMMU | VHOST_DEV_INBAND | VHOST_DEV_IN_ORDER |
+			 VHOST_DEV_HOST_NOTIFIER;
+}
+
 /* Run a session which is cut after so many messages.  Its result, and how many there were. */
 static int world_session(struct world *w, unsigned int after, size_t bytes, unsigned int *messages)
 {
 	const struct session_params params = {
 		.features = FE_BIT(VIRTIO_F_VERSION_1) | FE_BIT(VIRTIO_RING_F_INDIRECT_DESC) |
 			    FE_BIT(VIRTIO_RING_F_EVENT_IDX) |
-			    (w->shape->packed ? FE_BIT(VIRTIO_F_RING_PACKED) : 0),
-		.ring_size = 8, .no_ack = w->shape->no_ack, .gpa = 0x100000, .mem_size = 1 << 20,
+			    (w->shape->packed ? FE_BIT(VIRTIO_F_RING_PACKED) : 0) |
+			    (w->shape->iommu ? FE_BIT(VIRTIO_F_ACCESS_PLATFORM) : 0),
+		.ring_size = 8, .no_ack = w->shape->no_ack, .hold = true, .gpa = 0x100000, .mem_size = 1 << 20,
 	};
 	struct proxy p = { .cut_after = after, .cut_bytes = bytes };
 	struct fe to_device, to_proxy;
@@ -80,7 +134,7 @@ static void world_start(struct world *w, const struct shape *shape)
 	memset(w, 0, sizeof(*w));
 	w->shape = shape;
 	snprintf(w->path, sizeof(w->path), "/tmp/libvhost-disconnect-%d.sock", (int)getpid());
-	echo_start_listen(&w->e, shape->workers, w->path);
+	echo_start_listen(&w->e, shape->workers, w->path, world_device);
 	fe_close(&w->e.fe);
 	w->sessions = 1;
 	echo_wait(&w->e.downs, 1);

@@ -9,6 +9,7 @@
 #include <semaphore.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "frontend/fe_backend.h"
@@ -259,6 +260,47 @@ START_TEST(leave_while_memory_goes)
 }
 END_TEST
 
+static void hang_up_at_kick(struct vhost_queue *q)
+{
+	struct echo *e = vhost_queue_opaque(q);
+	unsigned int i = vhost_queue_index(q);
+
+	while (vhost_queue_pop(q, &e->held[i][e->nheld[i]], 1))
+		e->nheld[i]++;
+	/* Once only: not when the ring starts. */
+	if (e->nheld[i])
+		ck_assert_int_eq(shutdown(e->fe.fd, SHUT_RDWR), 0);
+}
+
+static void hanging_up(struct vhost_dev_ops *ops, struct vhost_dev_params *params)
+{
+	ops->kick = hang_up_at_kick;
+	ops->queue_stop = release_at_stop;
+	params->flags = VHOST_DEV_INBAND;
+}
+
+/*
+ * The front-end leaves while its kick is served: what its requests come to at the stop, which
+ * begins in the middle of a round's end, goes to the driver.
+ */
+START_TEST(leave_during_a_kick)
+{
+	const struct vu_vring_state state = { 0, 0 };
+	const struct vu_header hdr = { VU_VRING_KICK, VU_VERSION | VU_NEED_REPLY, sizeof(state) };
+	struct echo_rings r;
+	struct echo e;
+
+	echo_start_tweaked(&e, echo_run_workers(_i), hanging_up);
+	echo_up(&e, &r, 1, 16, echo_run_format(_i));
+	echo_add(r.list[0]);
+	ck_assert_int_eq(fe_send_raw(&e.fe, &hdr, &state, sizeof(state), NULL, 0), 0);
+	echo_wait(&e.downs, 1);
+	echo_get(r.list[0]);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
 static struct plug late;
 
 static void plug_at_stop(struct vhost_queue *q)
@@ -347,6 +389,7 @@ int main(void)
 	tcase_add_loop_test(tc, stop_from_an_answer, 0, ECHO_RUNS);
 	tcase_add_loop_test(tc, stop_from_load, 0, ECHO_RUNS_SPLIT);
 	tcase_add_loop_test(tc, leave_while_memory_goes, 0, ECHO_RUNS);
+	tcase_add_loop_test(tc, leave_during_a_kick, 0, ECHO_RUNS);
 	tcase_add_loop_test(tc, free_before_the_mail, 0, ECHO_RUNS);
 	suite_add_tcase(suite, tc);
 	return tap_main(suite);

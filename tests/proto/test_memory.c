@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <linux/virtio_config.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -499,20 +498,6 @@ START_TEST(many_pieces)
 }
 END_TEST
 
-static void on_sigbus(int sig, siginfo_t *info, void *context)
-{
-	(void)context;
-	if (!vhost_mem_fault(info->si_addr))
-		signal(sig, SIG_DFL);
-}
-
-static void catch_sigbus(void)
-{
-	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
-
-	sigaction(SIGBUS, &sa, NULL);
-}
-
 /* proves: mem.truncated */
 START_TEST(truncated_memory_costs_the_connection)
 {
@@ -520,7 +505,7 @@ START_TEST(truncated_memory_costs_the_connection)
 	struct echo e;
 	struct iovec o, i;
 
-	catch_sigbus();
+	echo_catch_sigbus();
 	up(&e, &r, _i, ALL);
 	ck_assert_int_eq(fe_mem_add(&r.mem, &(struct fe_region_params){ 1 << 30, 1 << 20 }), 1);
 	ck_assert_int_eq(fe_start_mem(&e.fe, &r.mem), 0);

@@ -35,20 +35,6 @@ struct guest {
 	uint8_t *out[REQUESTS], *in[REQUESTS];
 };
 
-static void on_sigbus(int sig, siginfo_t *info, void *context)
-{
-	(void)context;
-	if (!vhost_mem_fault(info->si_addr))
-		signal(sig, SIG_DFL);
-}
-
-static void catch_sigbus(void)
-{
-	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
-
-	sigaction(SIGBUS, &sa, NULL);
-}
-
 /*
  * The guest
  */
@@ -64,7 +50,7 @@ static void negotiate(struct guest *g, int run, int by_region)
 	struct fe *fe = &g->e.fe;
 
 	memset(g, 0, sizeof(*g));
-	catch_sigbus();
+	echo_catch_sigbus();
 	echo_start(&g->e, echo_run_workers(run), 0);
 	ck_assert_int_eq(fe_negotiate(fe, echo_run_format(run) | FE_BIT(VIRTIO_F_VERSION_1) |
 				      FE_BIT(VU_F_PROTOCOL_FEATURES), by_region ? ALL : TABLE), 0);
@@ -562,7 +548,7 @@ START_TEST(not_offered_without_permission)
 		close(fd);
 		return;
 	}
-	catch_sigbus();
+	echo_catch_sigbus();
 	echo_start(&e, 1, 0);
 	ck_assert_int_eq(fe_get_protocol_features(&e.fe, &features), 0);
 	ck_assert(!(features & FE_BIT(VU_PROTOCOL_F_PAGEFAULT)));
@@ -581,7 +567,7 @@ START_TEST(not_offered_when_sigbus_would_kill)
 	echo_start(&e, 1, 0);
 	ck_assert_int_eq(fe_get_protocol_features(&e.fe, &features), 0);
 	ck_assert(!(features & FE_BIT(VU_PROTOCOL_F_PAGEFAULT)));
-	catch_sigbus();
+	echo_catch_sigbus();
 	ck_assert_int_eq(fe_get_protocol_features(&e.fe, &features), 0);
 	ck_assert(features & FE_BIT(VU_PROTOCOL_F_PAGEFAULT));
 	echo_stop(&e);

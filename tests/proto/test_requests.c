@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -436,29 +437,98 @@ static pid_t worker_tid(struct vhost_worker *w)
 	return tid;
 }
 
-/* How often a thread of this process has gone to sleep. */
+/* A line of a file about one thread of this process. */
+static bool find_line(pid_t tid, const char *name, const char *start, char *line, int size)
+{
+	char path[64];
+	FILE *file;
+	bool found;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/%s", tid, name);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	do {
+		found = fgets(line, size, file);
+	} while (found && strncmp(line, start, strlen(start)));
+	fclose(file);
+	return found;
+}
+
+/* How often the thread has gone to sleep. */
 static unsigned long sleeps(pid_t tid)
 {
 	unsigned long n = 0;
 	char line[256];
-	FILE *file;
 
-	snprintf(line, sizeof(line), "/proc/self/task/%d/status", tid);
-	file = fopen(line, "re");
-	ck_assert_ptr_nonnull(file);
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "voluntary_ctxt_switches: %lu", &n) == 1)
-			break;
-	}
-	fclose(file);
+	ck_assert(find_line(tid, "status", "voluntary_ctxt_switches:", line, sizeof(line)));
+	ck_assert_int_eq(sscanf(line, "voluntary_ctxt_switches: %lu", &n), 1);
 	ck_assert_uint_gt(n, 0);
 	return n;
+}
+
+/* The thread waits for its file descriptors, and there is no time at which it would wake up. */
+static bool waits_for_ever(pid_t tid)
+{
+	unsigned long timeout;
+	char line[256];
+	long call;
+
+	ck_assert_msg(find_line(tid, "syscall", "", line, sizeof(line)),
+		      "this kernel does not tell what a thread waits for");
+	if (sscanf(line, "%ld %*x %*x %*x %lx", &call, &timeout) != 2)
+		return false;
+#ifdef SYS_epoll_wait
+	if (call == SYS_epoll_wait)
+		return (int)timeout == -1;
+#endif
+	return call == SYS_epoll_pwait && (int)timeout == -1;
+}
+
+/* Nor does a file descriptor become ready by time alone. */
+static void check_no_timer(void)
+{
+	char path[64], target[64];
+	int fd;
+
+	for (fd = 0; fd < 256; fd++) {
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		n = readlink(path, target, sizeof(target) - 1);
+		target[MAX(n, 0)] = '\0';
+		ck_assert_ptr_null(strstr(target, "[timerfd]"));
+	}
+}
+
+static void wait_for_ever(pid_t tid)
+{
+	const struct timespec pause = { 0, 100000 };
+	int i;
+
+	for (i = 0; i < FE_TIMEOUT_MS * 10 && !waits_for_ever(tid); i++)
+		nanosleep(&pause, NULL);
+	ck_assert(waits_for_ever(tid));
+}
+
+/* Whatever others do meanwhile: a device of the same process with workers of its own. */
+static void others_are_busy(void)
+{
+	struct echo_rings r;
+	struct echo e;
+	int i;
+
+	echo_start(&e, 1, 0);
+	echo_up(&e, &r, 1, 16, 0);
+	for (i = 0; i < 300; i++)
+		echo_check(&r.ring[0], 10);
+	echo_down(&e, &r);
+	echo_stop(&e);
 }
 
 /* proves: queue.idle */
 START_TEST(an_idle_device_does_not_wake_up)
 {
-	const struct timespec second = { 1, 0 }, moment = { 0, 50000000 };
 	unsigned long before[2];
 	struct echo_rings r;
 	pid_t tid[2];
@@ -471,16 +541,16 @@ START_TEST(an_idle_device_does_not_wake_up)
 	echo_check(&r.ring[1], 10);
 	tid[0] = worker_tid(e.control);
 	tid[1] = worker_tid(vhost_queue_worker(vhost_dev_queue(e.dev, 0)));
-	/* The last call must have let them go. */
 	for (i = 0; i < 2; i++) {
-		do {
-			before[i] = sleeps(tid[i]);
-			nanosleep(&moment, NULL);
-		} while (sleeps(tid[i]) != before[i]);
+		wait_for_ever(tid[i]);
+		before[i] = sleeps(tid[i]);
 	}
-	nanosleep(&second, NULL);
-	for (i = 0; i < 2; i++)
+	check_no_timer();
+	others_are_busy();
+	for (i = 0; i < 2; i++) {
 		ck_assert_uint_eq(sleeps(tid[i]), before[i]);
+		ck_assert(waits_for_ever(tid[i]));
+	}
 	echo_down(&e, &r);
 	echo_stop(&e);
 }

@@ -244,7 +244,7 @@ START_TEST(reconnect_with_requests_in_work)
 	struct echo e;
 
 	temp_socket(path);
-	echo_start_listen(&e, WORKERS, path);
+	echo_start_listen(&e, WORKERS, path, NULL);
 	echo_up(&e, &r, 2, 16, EVENT_IDX | FORMAT);
 	atomic_store(&e.hold, true);
 	echo_add(&r.ring[1]);
@@ -277,7 +277,7 @@ START_TEST(second_front_end_waits)
 	struct echo e;
 
 	temp_socket(path);
-	echo_start_listen(&e, WORKERS, path);
+	echo_start_listen(&e, WORKERS, path, NULL);
 	echo_up(&e, &r, 1, 16, EVENT_IDX | FORMAT);
 	ck_assert_int_eq(fe_connect(&second, path), 0);
 	second.timeout_ms = ECHO_QUIET_MS;
@@ -305,7 +305,7 @@ START_TEST(no_descriptor_left_for_a_front_end)
 
 	/* It waits until there is one; or the device stops before that. */
 	temp_socket(path);
-	echo_start_listen(&e, WORKERS, path);
+	echo_start_listen(&e, WORKERS, path, NULL);
 	ck_assert_int_eq(fe_sync(&e.fe), 0);
 	ck_assert_int_eq(fe_connect(&second, path), 0);
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
@@ -374,7 +374,7 @@ START_TEST(front_end_gone_after_each_message)
 	int last, i;
 
 	temp_socket(path);
-	echo_start_listen(&e, WORKERS, path);
+	echo_start_listen(&e, WORKERS, path, NULL);
 	for (last = 0; last < 20; last++) {
 		ck_assert_int_eq(fe_mem_init(&r.mem, 0, 1 << 20), 0);
 		ck_assert_int_eq(fe_ring_init(&r.ring[0], &r.mem, &params), 0);

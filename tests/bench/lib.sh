@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-3-Clause
+# What the scripts of benchmarks share: a folder and back-ends which go away with them, and a core
+# each.
+
+top_builddir=${top_builddir:-.}
+
+die()
+{
+	echo "${0##*/}: $*" >&2
+	exit 1
+}
+
+# need PROGRAM HINT
+need()
+{
+	command -v "$1" >/dev/null || die "$1 is missing: $2"
+}
+
+# Processes which end with the benchmark.
+pids=()
+work=
+
+cleanup()
+{
+	((${#pids[@]})) && kill "${pids[@]}" 2>/dev/null && wait "${pids[@]}" 2>/dev/null
+	rm -rf ${work:+"$work"}
+}
+
+# begin DIR: make the folder $work in it. The load runs on core 0, the back-ends on core 1.
+begin()
+{
+	need taskset "it is in util-linux"
+	(($(nproc) > 1)) || die "this needs two cores, one for the load and one for the back-end"
+	work=$(mktemp -d "$1/bench.XXXXXX") || die "cannot write to $1"
+	trap cleanup EXIT
+	trap 'exit 1' INT TERM
+}
