@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: BSD-3-Clause
-# What guests do with a network, beside guest.sh: FILE_BYTES and FILE_SUM are the length of the host's file and
-# its checksum; see lib-net.sh.
+# What guests do with a network, beside guest.sh: FILE_BYTES and FILE_SUM are the length of the
+# host's file and its checksum; see lib-net.sh.
 
 # feature NIC NUMBER: 1: negotiated, 0: not.
 feature()

@@ -2,16 +2,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The network which vhost-user-net gives to guests; to be sourced after lib-uml.sh or lib-qemu.sh.
 #
-# Everything happens in a network namespace of the test's own, which goes with the test's last process: the
-# test runs itself again in there.  Daemons put their taps onto a bridge, or a tap is between the host and one
-# guest.  The host, that is this namespace, offers what a guest needs to see whether its network works: see
-# start_services and guest-net.sh.
+# Everything happens in a network namespace of the test's own, which goes with the test's last
+# process: the test runs itself again in there.  Daemons put their taps onto a bridge, or a tap is
+# between the host and one guest.  The host, that is this namespace, offers what a guest needs to
+# see whether its network works: see start_services and guest-net.sh.
 
 if [ "${LIBVHOST_NAMESPACE:-}" != $$ ]; then
 	rm -rf "$tmp"
-	[ "$(id -u)" -eq 0 ] || skip_all "a network namespace takes root"
 	need unshare util-linux
-	LIBVHOST_NAMESPACE=$$ exec unshare -n "$BASH" "$0"
+	# Others than root are root in a namespace of users, if they may have one.
+	how=-n
+	[ "$(id -u)" -eq 0 ] || how=-rn
+	unshare $how true 2>/dev/null || skip_all "this user can have no network namespace"
+	LIBVHOST_NAMESPACE=$$ exec unshare $how "$BASH" "$0"
 fi
 
 need ip iproute2
@@ -47,7 +50,8 @@ bridge()
 	ip link set "$1" up
 }
 
-# start_services: on port 5001 what comes goes back, on 5002 a file's checksum does, and 5003 gives a file.
+# start_services: on port 5001 what comes goes back, on 5002 a file's checksum does, and 5003 gives
+# a file.
 start_services()
 {
 	pattern file $file_bytes >"$tmp/file"
@@ -107,10 +111,11 @@ stream_goes_on()
 	row $? "$1: the stream goes on, $2"
 }
 
-# nic NAME MAC PROPERTIES [PAIRS]: a device of the QEMU which is started next, served by the daemon of this name.
+# nic NAME MAC PROPERTIES [PAIRS]: a device of the QEMU which is started next, served by the daemon
+# of this name.
 #
-# It has no MSI-X: without KVM, QEMU 7.2 crashes when it starts a vhost-user network device which has (and
-# a guest which uses it), because it unmasks vectors for which it has allocated nothing.
+# It has no MSI-X: without KVM, QEMU 7.2 crashes when it starts a vhost-user network device which
+# has (and a guest which uses it), because it unmasks vectors for which it has allocated nothing.
 nics=()
 nic()
 {

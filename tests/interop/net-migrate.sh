@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# A guest with a verified stream to the host moves between QEMUs, there and back: the stream goes on, and the
-# bridge hears where the guest is now.
+# A guest with a verified stream to the host moves between QEMUs, there and back: the stream goes
+# on, and the bridge hears where the guest is now.
 
 . "$(dirname "$0")/lib-migrate.sh"
 . "$(dirname "$0")/lib-net.sh"

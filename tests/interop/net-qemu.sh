@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# A QEMU guest with many network devices, each with other features and a daemon and a tap of its own: pings of all
-# sizes, and files in both directions.
+# A QEMU guest with many network devices, each with other features and a daemon and a tap of its
+# own: pings of all sizes, and files in both directions.
 
 . "$(dirname "$0")/lib-qemu.sh"
 . "$(dirname "$0")/lib-net.sh"
 
 need_guest_kernel
 
-# A column for each setting, a row for each device; 1: not as by default.  Any two columns have each of 00, 01, 10
-# and 11 in some row, as they are different, begin with 0 and have as many of 1 as of 0.
+# A column for each setting, a row for each device; 1: not as by default.  Any two columns have each
+# of 00, 01, 10 and 11 in some row, as they are different, begin with 0 and have as many of 1 as of
+# 0.
 settings=(csum guest_csum host_tso4 host_tso6 guest_tso4 guest_tso6 host_ecn guest_ecn host_ufo guest_ufo
 	mrg_rxbuf packed)
 columns=(00001111 00110011 01010101 00111100 01011010 01100110 01101001 00011110 00101101 00010111
@@ -22,7 +23,7 @@ row_settings()
 {
 	local i value default
 
-	properties= wanted=
+	properties="" wanted=""
 	for i in "${!settings[@]}"; do
 		default=on
 		[ "${settings[i]}" != packed ] || default=off
@@ -42,8 +43,8 @@ nic_count=0
 plan=
 start_services
 
-# device NAME MTU PAIRS PROPERTIES WANTED OPTION...: a daemon with its tap, and a device of the guest, which wants
-# these features.
+# device NAME MTU PAIRS PROPERTIES WANTED OPTION...: a daemon with its tap, and a device of the
+# guest, which wants these features.
 device()
 {
 	local n=$nic_count

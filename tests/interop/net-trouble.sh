@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# A verified stream between the host and a guest of QEMU goes on whatever happens: pairs of queues are switched off
-# and on, the tap is deleted, the daemon is killed.
+# A verified stream between the host and a guest of QEMU goes on whatever happens: pairs of queues
+# are switched off and on, the tap is deleted, the daemon is killed.
 
 . "$(dirname "$0")/lib-qemu.sh"
 . "$(dirname "$0")/lib-net.sh"
@@ -58,7 +58,8 @@ kill_it()
 
 # kill_daemon FORMAT OPTION...: twice.
 #
-# What a driver of a packed ring has got back is not to be seen in there: QEMU cannot go on where a killed daemon was.
+# What a driver of a packed ring has got back is not to be seen in there: QEMU cannot go on where a
+# killed daemon was.
 kill_daemon()
 {
 	local format=$1

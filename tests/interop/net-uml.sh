@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Two User-mode Linux guests on a bridge, each with a daemon and a tap: they find the host and each other, and send
-# each other files and a verified stream. They set up the control queue, so the daemon carries out their commands.
+# Two User-mode Linux guests on a bridge, each with a daemon and a tap: they find the host and each
+# other, and send each other files and a verified stream. They set up the control queue, so the
+# daemon carries out their commands.
 
 . "$(dirname "$0")/lib-uml.sh"
 . "$(dirname "$0")/lib-net.sh"
