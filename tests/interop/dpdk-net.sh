@@ -5,7 +5,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-need dpdk-testpmd dpdk
+need dpdk-testpmd dpdk-dev
 
 packets=50000
 

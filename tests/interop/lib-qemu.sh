@@ -100,7 +100,7 @@ qemu()
 	mkfifo "$files.keyboard"
 	exec {keyboard}<>"$files.keyboard"
 	keyboards[$name]=$keyboard
-	timeout -k 5 "${guest_deadline:-180}" qemu-system-x86_64 -accel tcg,thread=multi \
+	timeout -k 5 "${guest_deadline:-900}" qemu-system-x86_64 -accel tcg,thread=multi \
 		-m "$memory$memory_properties" -numa node,memdev=m \
 		-object "memory-backend-memfd,id=m,size=${memory}M,share=on" \
 		-display none -nodefaults -chardev stdio,id=tty,signal=off -serial chardev:tty \
@@ -136,7 +136,7 @@ said_or_gone()
 # hear NAME LINE: a row which is ok when a guest has printed such a line.
 hear()
 {
-	wait_until 120 said_or_gone "$@" && said "$@"
+	wait_until 400 said_or_gone "$@" && said "$@"
 	row $? "$1: it says $2"
 }
 
@@ -163,7 +163,7 @@ load_goes_on()
 	local before
 
 	before=$(load_progress "$1")
-	wait_until 90 load_went_on_or_gone "$1" "$before" && load_went_on "$1" "$before"
+	wait_until 300 load_went_on_or_gone "$1" "$before" && load_went_on "$1" "$before"
 	row $? "$1: the load goes on, $2"
 }
 

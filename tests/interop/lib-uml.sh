@@ -33,7 +33,7 @@ start_uml_guest()
 	done
 	# The guest's memory is a file in /dev/shm; uml_dir keeps its control socket out of the
 	# home folder.
-	timeout -k 5 "${guest_deadline:-180}" env LD_PRELOAD="$uml_preload" linux.uml mem=192M uml_dir="$tmp/" \
+	timeout -k 5 "${guest_deadline:-900}" env LD_PRELOAD="$uml_preload" linux.uml mem=192M uml_dir="$tmp/" \
 		root=/dev/root rootfstype=hostfs rootflags=/ ro init="$files.init" \
 		con=null con0=null,fd:1 loglevel=1 "${devices[@]}" \
 		>"$files.log" 2>&1 </dev/null &

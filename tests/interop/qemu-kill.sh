@@ -48,7 +48,7 @@ END
 	# Twice, with what was at work then.
 	kill_daemon "$disk"
 	serve "$disk" "$@"
-	wait_until 30 connected_again "$disk"
+	wait_until 180 connected_again "$disk"
 	kill_daemon "$disk"
 	# A guest which is stopped when the daemon comes back.
 	check "$name: stop" qmp "$name" stop
