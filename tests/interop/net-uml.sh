@@ -87,7 +87,15 @@ check "up again" net_up eth0 10.9.0.3 10.9.0.1
 check "pings after that" all_pings 10.9.0.2
 check "files after that" both_ways 10.9.0.2
 
-# The host deletes the tap now, and waits for the carrier to be gone.
+# The host sets the tap down now, and waits for the carrier to be gone.
+echo "DOWN"
+wait_for grep -q 0 /sys/class/net/eth0/carrier
+check "the carrier is off with a tap which is down" grep -q 0 /sys/class/net/eth0/carrier
+wait_for grep -q 1 /sys/class/net/eth0/carrier
+check "the carrier is on with a tap which is up" grep -q 1 /sys/class/net/eth0/carrier
+check "pings with a tap which is up" wait_for pings 1 0 10.9.0.2
+
+# The same when it deletes the tap.
 echo "DELETE"
 wait_for grep -q 0 /sys/class/net/eth0/carrier
 check "the carrier is off" grep -q 0 /sys/class/net/eth0/carrier
@@ -108,6 +116,10 @@ printed_or_gone()
 	guest_printed "$@" || gone "${pids["guest guest $1"]}"
 }
 
+wait_until 150 printed_or_gone two DOWN
+check "host: set the tap down" ip link set two down
+wait_until 60 printed_or_gone two "RESULT 0 the carrier is off with a tap which is down"
+check "host: set the tap up" ip link set two up
 # The daemon would make the tap again at once, were not there another interface of its name.
 wait_until 150 printed_or_gone two DELETE
 check "host: delete the tap, and take its name" sh -c "ip link delete two && ip link add two type bridge"
