@@ -20,26 +20,11 @@
 #include "internal.h"
 #include "util.h"
 
-#define THREADS_MAX 64
 #define WIDTH_MAX 2
-
-struct daemon_run {
-	const struct daemon *daemon;
-	struct daemon_conf conf;
-	void *own;			/* daemon->own_size bytes */
-	struct daemon_sock sock;
-	struct vhost_worker *control;
-	struct vhost_worker *workers[THREADS_MAX];
-	unsigned int num_workers;
-	struct event *signals;
-	struct vhost_dev *dev;
-	bool stopping;
-	struct vhost_work stop_work;	/* posted at most once: at the end of the connection */
-};
 
 enum { LEVEL_ERROR, LEVEL_WARNING, LEVEL_INFO, LEVEL_DEBUG };
 
-static const char *const log_levels[] = {
+const char *const daemon_log_levels[] = {
 	[LEVEL_ERROR] = "error", [LEVEL_WARNING] = "warning", [LEVEL_INFO] = "info",
 	[LEVEL_DEBUG] = "debug", NULL
 };
@@ -72,8 +57,10 @@ static const struct option_def common_options[] = {
 	  .help = "whether to offer packed virtqueues (default on)" },
 	{ "iommu", OPTION_FLAG, FIELD(iommu),
 	  .help = "offer to work behind an IOMMU which the front-end emulates" },
-	{ "log-level", OPTION_CHOICE, FIELD(log_level), .choices = log_levels,
+	{ "log-level", OPTION_CHOICE, FIELD(log_level), .choices = daemon_log_levels,
 	  .help = "what to say on stderr (default info)" },
+	{ "control", OPTION_TEXT, FIELD(control), .arg = "PATH",
+	  .help = "listen for vhostctl and the like on a Unix socket at PATH" },
 	{ "print-capabilities", OPTION_ACTION,
 	  .help = "print the capabilities as JSON, and exit" },
 	{ "help", OPTION_ACTION, .help = "print this help, and exit" },
@@ -129,6 +116,28 @@ unsigned int daemon_dev_flags(const struct daemon_conf *conf)
 uint64_t daemon_dev_features_off(const struct daemon_conf *conf)
 {
 	return conf->packed == CHOICE_OFF ? BIT(VIRTIO_F_RING_PACKED) : 0;
+}
+
+void daemon_status(const struct daemon_run *run, char *text, size_t size)
+{
+	struct vhost_dev_stats stats;
+
+	vhost_dev_stats(run->dev, &stats);
+	snprintf(text, size, "%s, %llu connection%s so far",
+		 run->stopping ? "stopping" : run->connected ? "front-end connected" :
+		 "waiting for a front-end", (unsigned long long)stats.connections,
+		 stats.connections == 1 ? "" : "s");
+}
+
+void daemon_set_level(struct daemon_run *run, unsigned int level)
+{
+	const struct option_def *def;
+	struct option_table *table = options_find(run->tables, ARRAY_SIZE(run->tables),
+						  "log-level", strlen("log-level"), &def);
+
+	run->conf.log_level = level;
+	table->given |= BIT(def - table->defs);
+	daemon_log_set_level(log_level_of[level]);
 }
 
 /*
@@ -211,13 +220,15 @@ static int daemon_check(struct daemon_run *run)
 
 static int daemon_configure(struct daemon_run *run, int argc, char **argv)
 {
-	struct option_table tables[] = {
+	const struct option_table tables[] = {
 		{ .defs = run->daemon->options, .values = run->own },
 		{ .defs = run->daemon->queues->option, .values = &run->conf },
 		{ .defs = common_options, .values = &run->conf },
 	};
-	int ret = options_parse(tables, ARRAY_SIZE(tables), argc, argv);
+	int ret;
 
+	memcpy(run->tables, tables, sizeof(tables));
+	ret = options_parse(run->tables, ARRAY_SIZE(run->tables), argc, argv);
 	if (!ret)
 		ret = daemon_check(run);
 	if (!ret)
@@ -284,7 +295,7 @@ static void daemon_stopped(struct vhost_dev *dev, void *arg)
 	vhost_worker_stop(run->control);
 }
 
-static void daemon_stop(void *arg)
+void daemon_stop(void *arg)
 {
 	struct daemon_run *run = arg;
 
@@ -292,6 +303,7 @@ static void daemon_stop(void *arg)
 		return;
 	run->stopping = true;
 	daemon_sock_remove(&run->sock);
+	daemon_sock_remove(&run->control_sock);
 	vhost_dev_stop(run->dev, daemon_stopped, run);
 }
 
@@ -302,6 +314,8 @@ static void daemon_stop_posted(struct vhost_work *work)
 
 void daemon_connection(struct daemon_run *run, bool up)
 {
+	run->connected = up;
+	run->connected_at = time(NULL);
 	if (up || run->sock.listening || run->conf.connect || run->stopping)
 		return;
 	/* The device is in the middle of taking leave from this connection. */
@@ -334,6 +348,20 @@ static void daemon_bind(struct daemon_run *run)
 		vhost_dev_bind(run->dev, workers, n);
 }
 
+/* From now on the control socket is served, if there is one. */
+static int daemon_serve_control(struct daemon_run *run)
+{
+	int fd = run->control_sock.fd, ret = stats_new(run);
+
+	if (!ret && fd >= 0) {
+		run->control_sock.fd = -1;
+		ret = control_open(run, fd);
+	}
+	if (ret)
+		daemon_err("cannot serve the control socket: %s", strerror(-ret));
+	return ret;
+}
+
 static int daemon_attach(struct daemon_run *run)
 {
 	int ret;
@@ -354,9 +382,12 @@ static int daemon_loop(struct daemon_run *run)
 		daemon_err("cannot wait for signals: %s", strerror(-ret));
 		return ret;
 	}
-	ret = daemon_attach(run);
+	ret = daemon_serve_control(run);
+	if (!ret)
+		ret = daemon_attach(run);
 	if (!ret)
 		vhost_worker_run(run->control);
+	control_close(run);
 	daemon_signals_unwatch(run->signals);
 	return ret;
 }
@@ -364,6 +395,15 @@ static int daemon_loop(struct daemon_run *run)
 /*
  * The sequence
  */
+
+static int daemon_listen(struct daemon_run *run)
+{
+	int ret = daemon_sock_listen(&run->sock, "socket-path", run->conf.socket_path);
+
+	if (!ret)
+		ret = daemon_sock_listen(&run->control_sock, "control", run->conf.control);
+	return ret;
+}
 
 static int daemon_serve(struct daemon_run *run)
 {
@@ -378,9 +418,9 @@ static int daemon_serve(struct daemon_run *run)
 	ret = d->open(run);
 	if (ret)
 		goto free_control;
-	ret = daemon_sock_listen(&run->sock, &run->conf);
+	ret = daemon_listen(run);
 	if (ret)
-		goto close_own;
+		goto remove_sockets;
 	ret = daemon_start_workers(run);
 	if (ret)
 		goto end_workers;
@@ -392,11 +432,13 @@ static int daemon_serve(struct daemon_run *run)
 	d->destroy(run);
 end_workers:
 	daemon_end_workers(run);
+remove_sockets:
 	daemon_sock_remove(&run->sock);
-close_own:
+	daemon_sock_remove(&run->control_sock);
 	d->close(run, served);
 free_control:
 	vhost_worker_free(run->control);
+	stats_free(run);
 	return ret;
 }
 
@@ -418,6 +460,8 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 		.daemon = d,
 		.conf = { .fd = -1, .num_queues = d->queues->count, .log_level = LEVEL_INFO },
 		.sock = DAEMON_SOCK_NONE,
+		.control_sock = DAEMON_SOCK_NONE,
+		.started_at = time(NULL),
 	};
 	int status = DAEMON_USAGE;
 
@@ -436,6 +480,7 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 		if (!daemon_sock_adopt(&run.sock, &run.conf) && !daemon_serve(&run))
 			status = DAEMON_OK;
 		close_fd(&run.sock.fd);
+		close_fd(&run.control_sock.fd);
 	}
 	if (d->forget)
 		d->forget(&run);
