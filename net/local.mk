@@ -17,6 +17,7 @@ if HAVE_CHECK
 net_tests = \
 	tests/unit/test_tap \
 	tests/unit/test_net_hdr \
+	tests/unit/test_net_hostile \
 	tests/unit/test_virtio_net \
 	tests/unit/test_virtio_net_modes
 check_PROGRAMS += $(net_tests)
@@ -27,6 +28,9 @@ net_test_ldadd = net/libnet.la frontend/libfrontend.la $(CHECK_LIBS)
 
 tests_unit_test_net_hdr_SOURCES = tests/unit/test_net_hdr.c tests/tap.h
 tests_unit_test_net_hdr_LDADD = $(net_test_ldadd)
+
+tests_unit_test_net_hostile_SOURCES = tests/unit/test_net_hostile.c $(net_fixture)
+tests_unit_test_net_hostile_LDADD = $(net_test_ldadd)
 
 tests_unit_test_virtio_net_SOURCES = tests/unit/test_virtio_net.c $(net_fixture)
 tests_unit_test_virtio_net_LDADD = $(net_test_ldadd)

@@ -223,15 +223,26 @@ static void net_connection(void *arg, bool up)
 	daemon_connection(arg, up);
 }
 
-static void net_link(void *arg, bool up)
+/* How messages call the interface. */
+static const char *net_port_name(const struct net *net)
 {
-	const struct net *net = daemon_own(arg);
-	const char *name = net->tap ? net->tap : kinds[net->kind];
+	return net->tap ? net->tap : net->tap_fd ? "--tap-fd" : kinds[net->kind];
+}
 
-	if (up)
-		daemon_log(VHOST_LOG_INFO, "%s: the interface is back", name);
-	else
-		daemon_log(VHOST_LOG_WARN, "%s: the interface has gone", name);
+static void net_link(void *arg, enum virtio_net_news news)
+{
+	static const struct {
+		enum vhost_log_level level;
+		const char *text;
+	} lines[] = {
+		[NET_GONE] = { VHOST_LOG_WARN, "has gone" },
+		[NET_BACK] = { VHOST_LOG_INFO, "is back" },
+		[NET_DOWN] = { VHOST_LOG_WARN, "is down" },
+		[NET_UP] = { VHOST_LOG_INFO, "is up" },
+	};
+
+	daemon_log(lines[news].level, "%s: the interface %s", net_port_name(daemon_own(arg)),
+		   lines[news].text);
 }
 
 static int net_create(struct daemon_run *run, struct vhost_dev **dev)
@@ -257,8 +268,7 @@ static int net_create(struct daemon_run *run, struct vhost_dev **dev)
 		daemon_err("cannot make the device: %s", strerror(-ret));
 		return ret;
 	}
-	daemon_log(VHOST_LOG_INFO, "%s: %u pairs of queues", net->tap ? net->tap : kinds[net->kind],
-		   conf->num_queues);
+	daemon_log(VHOST_LOG_INFO, "%s: %u pairs of queues", net_port_name(net), conf->num_queues);
 	*dev = virtio_net_dev(net->device);
 	return 0;
 }
@@ -275,8 +285,9 @@ static void net_log_queue(const struct net *net, unsigned int queue)
 		return;
 	daemon_log(VHOST_LOG_DEBUG,
 		   "queue %u: packets %" PRIu64 " bytes %" PRIu64 " malformed %" PRIu64
-		   " too-long %" PRIu64 " refused %" PRIu64 " discarded %" PRIu64, queue, s.packets,
-		   s.bytes, s.malformed, s.too_long, s.refused, s.discarded);
+		   " too-long %" PRIu64 " refused %" PRIu64 " discarded %" PRIu64
+		   " no-link %" PRIu64, queue, s.packets, s.bytes, s.malformed, s.too_long,
+		   s.refused, s.discarded, s.no_link);
 	daemon_log(VHOST_LOG_DEBUG,
 		   "queue %u: kicks %" PRIu64 " signals %" PRIu64 " suppressed %" PRIu64
 		   " poll-hits %" PRIu64 " poll-misses %" PRIu64, queue, q.kicks, q.signals,

@@ -255,7 +255,10 @@ static bool rx_switch(struct net_rx *rx)
 /* Nothing is to be received: a packet which was on its way is lost. */
 static void rx_rest(struct net_rx *rx)
 {
-	rx->nq.stats.discarded += rx->pending > 0;
+	if (rx->pending && atomic_load(&rx->nq.net->lost))
+		rx->nq.stats.no_link++;
+	else if (rx->pending)
+		rx->nq.stats.discarded++;
 	rx->pending = 0;
 	rx_give_back(rx);
 	rx_watch(rx, false);
