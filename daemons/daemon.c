@@ -22,12 +22,15 @@
 
 #define THREADS_MAX 64
 #define WIDTH_MAX 2
+#define QUEUE_SIZE_DEFAULT 1024
+#define STATUS_SIZE 128
 
 struct daemon_run {
 	const struct daemon *daemon;
 	struct daemon_conf conf;
 	void *own;			/* daemon->own_size bytes */
 	struct daemon_sock sock;
+	int passed_fd;			/* of the service manager's socket; negative: none */
 	struct vhost_worker *control;
 	struct vhost_worker *workers[THREADS_MAX];
 	unsigned int num_workers;
@@ -85,6 +88,7 @@ const struct daemon_queues daemon_request_queues = {
 	.option = { { "num-queues", OPTION_NUMBER, FIELD(num_queues), .arg = "N",
 		      .min = 1, .max = 256,
 		      .help = "number of request queues, 1 to 256 (default 16)" } },
+	.noun = "queues",
 	.count = 16,
 	.width = 1,
 };
@@ -94,6 +98,7 @@ const struct daemon_queues daemon_queue_pairs = {
 	.option = { { "queue-pairs", OPTION_NUMBER, FIELD(num_queues), .arg = "N",
 		      .min = 1, .max = 127,
 		      .help = "pairs of a receive and a transmit queue, 1 to 127 (default 1)" } },
+	.noun = "pairs of queues",
 	.count = 1,
 	.width = 2,
 };
@@ -189,16 +194,31 @@ static bool daemon_act(const struct daemon *d, int argc, char **argv, int *statu
 	return false;
 }
 
+/* There must be one place where front-ends come from; NULL, or what is wrong. */
+static const char *daemon_check_source(struct daemon_run *run)
+{
+	const struct daemon_conf *conf = &run->conf;
+	int given = !!conf->socket_path + (conf->fd >= 0) + !!conf->connect;
+
+	run->passed_fd = daemon_systemd_take_only();
+	if (given > 1)
+		return "--socket-path, --fd, --connect: only one of them can be given";
+	if (run->passed_fd == -E2BIG)
+		return "LISTEN_FDS: more than one socket";
+	if (run->passed_fd >= 0 && given)
+		return "--socket-path, --fd, --connect: LISTEN_FDS has a socket already";
+	if (run->passed_fd < 0 && !given)
+		return "--socket-path, --fd or --connect: one of them is required";
+	return NULL;
+}
+
 static int daemon_check(struct daemon_run *run)
 {
 	const struct daemon_conf *conf = &run->conf;
+	const char *why = daemon_check_source(run);
 
-	if (!!conf->socket_path + (conf->fd >= 0) + !!conf->connect > 1) {
-		daemon_err("--socket-path, --fd, --connect: only one of them can be given");
-		return -EINVAL;
-	}
-	if (!conf->socket_path && conf->fd < 0 && !conf->connect) {
-		daemon_err("--socket-path, --fd or --connect: one of them is required");
+	if (why) {
+		daemon_err("%s", why);
 		return -EINVAL;
 	}
 	if (conf->threads > conf->num_queues) {
@@ -291,6 +311,7 @@ static void daemon_stop(void *arg)
 	if (run->stopping)
 		return;
 	run->stopping = true;
+	daemon_systemd_stopping();
 	daemon_sock_remove(&run->sock);
 	vhost_dev_stop(run->dev, daemon_stopped, run);
 }
@@ -300,8 +321,24 @@ static void daemon_stop_posted(struct vhost_work *work)
 	daemon_stop(container_of(work, struct daemon_run, stop_work));
 }
 
+/* What a service manager is told of us while we wait for a front-end or have one. */
+static void daemon_status(const struct daemon_run *run, bool up, char *text, size_t size)
+{
+	if (up)
+		snprintf(text, size, "front-end connected; %u %s of up to %u entries",
+			 run->conf.num_queues, run->daemon->queues->noun,
+			 run->conf.queue_size ? run->conf.queue_size : QUEUE_SIZE_DEFAULT);
+	else
+		snprintf(text, size, "waiting for a front-end");
+}
+
 void daemon_connection(struct daemon_run *run, bool up)
 {
+	char status[STATUS_SIZE];
+
+	daemon_status(run, up, status, sizeof(status));
+	if (!run->stopping)
+		daemon_systemd_status(status);
 	if (up || run->sock.listening || run->conf.connect || run->stopping)
 		return;
 	/* The device is in the middle of taking leave from this connection. */
@@ -345,6 +382,18 @@ static int daemon_attach(struct daemon_run *run)
 	return ret;
 }
 
+static int daemon_ready(struct daemon_run *run)
+{
+	char status[STATUS_SIZE];
+	int ret;
+
+	daemon_status(run, false, status, sizeof(status));
+	ret = daemon_systemd_ready(vhost_worker_base(run->control), status);
+	if (ret)
+		daemon_err("cannot watch the loop: %s", strerror(-ret));
+	return ret;
+}
+
 static int daemon_loop(struct daemon_run *run)
 {
 	int ret = daemon_signals_watch(&run->signals, vhost_worker_base(run->control),
@@ -355,6 +404,8 @@ static int daemon_loop(struct daemon_run *run)
 		return ret;
 	}
 	ret = daemon_attach(run);
+	if (!ret)
+		ret = daemon_ready(run);
 	if (!ret)
 		vhost_worker_run(run->control);
 	daemon_signals_unwatch(run->signals);
@@ -396,8 +447,19 @@ end_workers:
 close_own:
 	d->close(run, served);
 free_control:
+	daemon_systemd_close();
 	vhost_worker_free(run->control);
 	return ret;
+}
+
+/* The socket which we were given, if it was one. */
+static int daemon_adopt(struct daemon_run *run)
+{
+	if (run->passed_fd >= 0)
+		return daemon_sock_adopt(&run->sock, "LISTEN_FDS", run->passed_fd);
+	if (run->conf.fd >= 0)
+		return daemon_sock_adopt(&run->sock, "--fd", run->conf.fd);
+	return 0;
 }
 
 /* What is opened later must not become stdin, stdout or stderr: somebody would write to it. */
@@ -418,6 +480,7 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 		.daemon = d,
 		.conf = { .fd = -1, .num_queues = d->queues->count, .log_level = LEVEL_INFO },
 		.sock = DAEMON_SOCK_NONE,
+		.passed_fd = -ENOENT,
 	};
 	int status = DAEMON_USAGE;
 
@@ -425,6 +488,8 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 	daemon_log_open(d->name);
 	if (daemon_act(d, argc, argv, &status))
 		return status;
+	if (daemon_systemd_open())
+		return DAEMON_FAILED;
 	run.own = calloc(1, d->own_size);
 	if (!run.own) {
 		daemon_err("%s", strerror(ENOMEM));
@@ -433,10 +498,11 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 	if (!daemon_configure(&run, argc, argv)) {
 		daemon_signals_init();
 		status = DAEMON_FAILED;
-		if (!daemon_sock_adopt(&run.sock, &run.conf) && !daemon_serve(&run))
+		if (!daemon_adopt(&run) && !daemon_serve(&run))
 			status = DAEMON_OK;
 		close_fd(&run.sock.fd);
 	}
+	daemon_systemd_close();
 	if (d->forget)
 		d->forget(&run);
 	free(run.own);

@@ -3,5 +3,6 @@
 noinst_LTLIBRARIES += daemons/libdaemons.la
 daemons_libdaemons_la_SOURCES = \
 	daemons/daemon.c daemons/daemon.h daemons/internal.h daemons/log.c \
-	daemons/options.c daemons/options.h daemons/signals.c daemons/sock.c
+	daemons/options.c daemons/options.h daemons/signals.c daemons/sock.c \
+	daemons/systemd.c
 daemons_libdaemons_la_LIBADD = libvhost/libvhost.la $(EVENT_LIBS)
