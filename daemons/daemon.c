@@ -21,6 +21,7 @@
 #include "util.h"
 
 #define WIDTH_MAX 2
+#define QUEUE_SIZE_DEFAULT 1024
 
 enum { LEVEL_ERROR, LEVEL_WARNING, LEVEL_INFO, LEVEL_DEBUG };
 
@@ -72,6 +73,7 @@ const struct daemon_queues daemon_request_queues = {
 	.option = { { "num-queues", OPTION_NUMBER, FIELD(num_queues), .arg = "N",
 		      .min = 1, .max = 256,
 		      .help = "number of request queues, 1 to 256 (default 16)" } },
+	.noun = "queues",
 	.count = 16,
 	.width = 1,
 };
@@ -81,6 +83,7 @@ const struct daemon_queues daemon_queue_pairs = {
 	.option = { { "queue-pairs", OPTION_NUMBER, FIELD(num_queues), .arg = "N",
 		      .min = 1, .max = 127,
 		      .help = "pairs of a receive and a transmit queue, 1 to 127 (default 1)" } },
+	.noun = "pairs of queues",
 	.count = 1,
 	.width = 2,
 };
@@ -116,17 +119,6 @@ unsigned int daemon_dev_flags(const struct daemon_conf *conf)
 uint64_t daemon_dev_features_off(const struct daemon_conf *conf)
 {
 	return conf->packed == CHOICE_OFF ? BIT(VIRTIO_F_RING_PACKED) : 0;
-}
-
-void daemon_status(const struct daemon_run *run, char *text, size_t size)
-{
-	struct vhost_dev_stats stats;
-
-	vhost_dev_stats(run->dev, &stats);
-	snprintf(text, size, "%s, %llu connection%s so far",
-		 run->stopping ? "stopping" : run->connected ? "front-end connected" :
-		 "waiting for a front-end", (unsigned long long)stats.connections,
-		 stats.connections == 1 ? "" : "s");
 }
 
 void daemon_set_level(struct daemon_run *run, unsigned int level)
@@ -198,16 +190,34 @@ static bool daemon_act(const struct daemon *d, int argc, char **argv, int *statu
 	return false;
 }
 
+/* There must be one place where front-ends come from; NULL, or what is wrong. */
+static const char *daemon_check_source(struct daemon_run *run)
+{
+	const struct daemon_conf *conf = &run->conf;
+	int given = !!conf->socket_path + (conf->fd >= 0) + !!conf->connect;
+
+	run->passed_control = daemon_systemd_take("control");
+	run->passed_fd = daemon_systemd_take_only();
+	if (run->passed_control >= 0 && conf->control)
+		return "--control: LISTEN_FDS has its socket already";
+	if (given > 1)
+		return "--socket-path, --fd, --connect: only one of them can be given";
+	if (run->passed_fd == -E2BIG)
+		return "LISTEN_FDS: more than one socket";
+	if (run->passed_fd >= 0 && given)
+		return "--socket-path, --fd, --connect: LISTEN_FDS has a socket already";
+	if (run->passed_fd < 0 && !given)
+		return "--socket-path, --fd or --connect: one of them is required";
+	return NULL;
+}
+
 static int daemon_check(struct daemon_run *run)
 {
 	const struct daemon_conf *conf = &run->conf;
+	const char *why = daemon_check_source(run);
 
-	if (!!conf->socket_path + (conf->fd >= 0) + !!conf->connect > 1) {
-		daemon_err("--socket-path, --fd, --connect: only one of them can be given");
-		return -EINVAL;
-	}
-	if (!conf->socket_path && conf->fd < 0 && !conf->connect) {
-		daemon_err("--socket-path, --fd or --connect: one of them is required");
+	if (why) {
+		daemon_err("%s", why);
 		return -EINVAL;
 	}
 	if (conf->threads > conf->num_queues) {
@@ -302,6 +312,7 @@ void daemon_stop(void *arg)
 	if (run->stopping)
 		return;
 	run->stopping = true;
+	daemon_systemd_stopping();
 	daemon_sock_remove(&run->sock);
 	daemon_sock_remove(&run->control_sock);
 	vhost_dev_stop(run->dev, daemon_stopped, run);
@@ -312,10 +323,27 @@ static void daemon_stop_posted(struct vhost_work *work)
 	daemon_stop(container_of(work, struct daemon_run, stop_work));
 }
 
+void daemon_status(const struct daemon_run *run, char *text, size_t size)
+{
+	if (run->stopping)
+		snprintf(text, size, "stopping");
+	else if (run->connected)
+		snprintf(text, size, "front-end connected; %u %s of up to %u entries",
+			 run->conf.num_queues, run->daemon->queues->noun,
+			 run->conf.queue_size ? run->conf.queue_size : QUEUE_SIZE_DEFAULT);
+	else
+		snprintf(text, size, "waiting for a front-end");
+}
+
 void daemon_connection(struct daemon_run *run, bool up)
 {
+	char status[DAEMON_STATUS_SIZE];
+
 	run->connected = up;
 	run->connected_at = time(NULL);
+	daemon_status(run, status, sizeof(status));
+	if (!run->stopping)
+		daemon_systemd_status(status);
 	if (up || run->sock.listening || run->conf.connect || run->stopping)
 		return;
 	/* The device is in the middle of taking leave from this connection. */
@@ -373,6 +401,18 @@ static int daemon_attach(struct daemon_run *run)
 	return ret;
 }
 
+static int daemon_ready(struct daemon_run *run)
+{
+	char status[DAEMON_STATUS_SIZE];
+	int ret;
+
+	daemon_status(run, status, sizeof(status));
+	ret = daemon_systemd_ready(vhost_worker_base(run->control), status);
+	if (ret)
+		daemon_err("cannot watch the loop: %s", strerror(-ret));
+	return ret;
+}
+
 static int daemon_loop(struct daemon_run *run)
 {
 	int ret = daemon_signals_watch(&run->signals, vhost_worker_base(run->control),
@@ -385,6 +425,8 @@ static int daemon_loop(struct daemon_run *run)
 	ret = daemon_serve_control(run);
 	if (!ret)
 		ret = daemon_attach(run);
+	if (!ret)
+		ret = daemon_ready(run);
 	if (!ret)
 		vhost_worker_run(run->control);
 	control_close(run);
@@ -437,9 +479,27 @@ remove_sockets:
 	daemon_sock_remove(&run->control_sock);
 	d->close(run, served);
 free_control:
+	daemon_systemd_close();
 	vhost_worker_free(run->control);
 	stats_free(run);
 	return ret;
+}
+
+/* The sockets which we were given, if there are any. */
+static int daemon_adopt(struct daemon_run *run)
+{
+	int ret;
+
+	if (run->passed_control >= 0) {
+		ret = daemon_sock_adopt(&run->control_sock, "LISTEN_FDS", run->passed_control);
+		if (ret)
+			return ret;
+	}
+	if (run->passed_fd >= 0)
+		return daemon_sock_adopt(&run->sock, "LISTEN_FDS", run->passed_fd);
+	if (run->conf.fd >= 0)
+		return daemon_sock_adopt(&run->sock, "--fd", run->conf.fd);
+	return 0;
 }
 
 /* What is opened later must not become stdin, stdout or stderr: somebody would write to it. */
@@ -462,6 +522,8 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 		.sock = DAEMON_SOCK_NONE,
 		.control_sock = DAEMON_SOCK_NONE,
 		.started_at = time(NULL),
+		.passed_fd = -ENOENT,
+		.passed_control = -ENOENT,
 	};
 	int status = DAEMON_USAGE;
 
@@ -469,6 +531,8 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 	daemon_log_open(d->name);
 	if (daemon_act(d, argc, argv, &status))
 		return status;
+	if (daemon_systemd_open())
+		return DAEMON_FAILED;
 	run.own = calloc(1, d->own_size);
 	if (!run.own) {
 		daemon_err("%s", strerror(ENOMEM));
@@ -477,11 +541,12 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 	if (!daemon_configure(&run, argc, argv)) {
 		daemon_signals_init();
 		status = DAEMON_FAILED;
-		if (!daemon_sock_adopt(&run.sock, &run.conf) && !daemon_serve(&run))
+		if (!daemon_adopt(&run) && !daemon_serve(&run))
 			status = DAEMON_OK;
 		close_fd(&run.sock.fd);
 		close_fd(&run.control_sock.fd);
 	}
+	daemon_systemd_close();
 	if (d->forget)
 		d->forget(&run);
 	free(run.own);

@@ -41,6 +41,7 @@ struct json_object;
 /* What the user may ask for several of: queues which are served independently of each other. */
 struct daemon_queues {
 	struct option_def option[2];	/* its field is num_queues, and the end of the table */
+	const char *noun;		/* what several of them are called */
 	unsigned int count;		/* of them by default */
 	unsigned int width;		/* virtqueues of each, which one thread serves */
 };

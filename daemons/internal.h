@@ -39,10 +39,10 @@ struct daemon_sock {
 #define DAEMON_SOCK_NONE { .fd = -1 }
 
 /*
- * Take over the fd of --fd, if it was given.  Before anything else is opened: the
+ * Take over this fd; the source is what named it.  Before anything else is opened: the
  * number must not be that of a file of our own.
  */
-int daemon_sock_adopt(struct daemon_sock *sock, const struct daemon_conf *conf);
+int daemon_sock_adopt(struct daemon_sock *sock, const char *source, int fd);
 
 /* Listen at path, which came by this option, if it was given. */
 int daemon_sock_listen(struct daemon_sock *sock, const char *option, const char *path);
@@ -63,6 +63,26 @@ int daemon_signals_watch(struct event **ev, struct event_base *base, void (*fn)(
 void daemon_signals_unwatch(struct event *ev);
 
 /*
+ * systemd.c: the service manager
+ */
+
+/*
+ * Read and remove what the environment says, before anything else is opened; close what was not
+ * taken of it.  An error has been logged.
+ */
+int daemon_systemd_open(void);
+void daemon_systemd_close(void);
+
+/* The caller's from now on: the socket of this name; or the only one which has not been taken. */
+int daemon_systemd_take(const char *name);	/* -ENOENT: none */
+int daemon_systemd_take_only(void);		/* -ENOENT: none; -E2BIG: more than one */
+
+/* We serve, and are alive as long as this base turns; what we do; we end.  Control worker. */
+int daemon_systemd_ready(struct event_base *base, const char *status);
+void daemon_systemd_status(const char *status);
+void daemon_systemd_stopping(void);
+
+/*
  * daemon.c
  */
 
@@ -73,6 +93,7 @@ struct daemon_run {
 	void *own;			/* daemon->own_size bytes */
 	struct option_table tables[3];	/* of all options */
 	struct daemon_sock sock, control_sock;
+	int passed_fd, passed_control;	/* of the service manager's sockets; negative: none */
 	struct vhost_worker *control;
 	struct vhost_worker *workers[THREADS_MAX];
 	unsigned int num_workers;

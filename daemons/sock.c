@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where front-ends come from: a socket of our own at --socket-path, or one given by --fd. */
+/* Where front-ends come from: a socket of our own at --socket-path, or one which was given to us. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -41,20 +41,17 @@ static const char *sock_check(int fd, bool *listening)
 	return NULL;
 }
 
-int daemon_sock_adopt(struct daemon_sock *sock, const struct daemon_conf *conf)
+int daemon_sock_adopt(struct daemon_sock *sock, const char *source, int fd)
 {
-	const char *why;
+	const char *why = sock_check(fd, &sock->listening);
 
-	if (conf->fd < 0)
-		return 0;
-	why = sock_check(conf->fd, &sock->listening);
-	if (!why && fcntl(conf->fd, F_SETFD, FD_CLOEXEC))
+	if (!why && fcntl(fd, F_SETFD, FD_CLOEXEC))
 		why = strerror(errno);
 	if (why) {
-		daemon_err("--fd=%d: %s", conf->fd, why);
+		daemon_err("%s=%d: %s", source, fd, why);
 		return -EINVAL;
 	}
-	sock->fd = conf->fd;
+	sock->fd = fd;
 	return 0;
 }
 
