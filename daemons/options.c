@@ -63,8 +63,9 @@ static int option_in_range(const struct option_def *def, uint64_t n, char *why)
 		return 0;
 	if (def->type == OPTION_SIZE)
 		return option_refuse(why, "too %s", n < def->min ? "small" : "large");
-	return option_refuse(why, "not in the range from %" PRIu64 " to %" PRIu64, def->min,
-			     def->max);
+	return option_refuse(why, "not in the range from %" PRIu64 " to %" PRIu64 "%s%s", def->min,
+			     def->max, n > def->max && def->limit ? ": " : "",
+			     n > def->max && def->limit ? def->limit : "");
 }
 
 static int option_set_number(const struct option_def *def, unsigned int *field, const char *value,

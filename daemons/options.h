@@ -40,6 +40,7 @@ struct option_def {
 	const char *arg;		/* what --help calls the value */
 	const char *help;		/* one line */
 	uint64_t min, max;		/* number, size: bounds; text: max is its longest, if not 0 */
+	const char *limit;		/* number: why no more than max, for the message; or NULL */
 	const char *const *choices;	/* words, then NULL */
 	const struct option_def *keys;	/* list: what a value consists of, for --help; may be NULL */
 };
