@@ -124,6 +124,7 @@ struct virtio_net {
 	/* any worker */
 	atomic_bool lost;		/* the interface has gone */
 	atomic_bool down;		/* it is there, but down; the control worker changes this */
+	atomic_bool pulled;		/* see virtio_net_set_link(); likewise */
 	atomic_uint opened;		/* how often the interface has come back */
 	atomic_uint pairs_on;		/* as the control queue says; without one all */
 
@@ -138,8 +139,6 @@ struct virtio_net {
 
 /* The interface has gone.  Any worker. */
 void net_lost(struct virtio_net *net);
-/* Whether packets go anywhere.  Any worker. */
-bool net_has_link(const struct virtio_net *net);
 
 /* The driver uses so many pairs.  Any worker. */
 void net_set_pairs(struct virtio_net *net, unsigned int pairs);

@@ -8,7 +8,7 @@ net_libnet_la_LIBADD = libvhost/libvhost.la $(EVENT_LIBS)
 
 bin_PROGRAMS += net/vhost-user-net
 net_vhost_user_net_SOURCES = net/main.c
-net_vhost_user_net_LDADD = net/libnet.la daemons/libdaemons.la
+net_vhost_user_net_LDADD = net/libnet.la daemons/libdaemons.la $(JSON_LIBS)
 
 TESTS += tests/daemon/cli-net.sh
 EXTRA_DIST += tests/daemon/cli-net.sh

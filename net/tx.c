@@ -24,7 +24,7 @@ static uint64_t *tx_refuses(struct net_tx *tx)
 	if (!vhost_queue_enabled(tx->nq.queue) ||
 	    tx->nq.pair >= atomic_load(&tx->nq.net->pairs_on))
 		return &tx->nq.stats.discarded;
-	return net_has_link(tx->nq.net) ? NULL : &tx->nq.stats.no_link;
+	return virtio_net_has_link(tx->nq.net) ? NULL : &tx->nq.stats.no_link;
 }
 
 /* The packet behind the header as iov[1] and on; the number of elements, 0: there is no memory. */

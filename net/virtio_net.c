@@ -186,9 +186,9 @@ void net_announced(struct virtio_net *net)
 	net_set_status(net, net->status & ~VIRTIO_NET_S_ANNOUNCE);
 }
 
-bool net_has_link(const struct virtio_net *net)
+bool virtio_net_has_link(const struct virtio_net *net)
 {
-	return !atomic_load(&net->lost) && !atomic_load(&net->down);
+	return !atomic_load(&net->lost) && !atomic_load(&net->down) && !atomic_load(&net->pulled);
 }
 
 /* Tell everybody who has to know. */
@@ -197,13 +197,18 @@ static void net_tell(struct virtio_net *net, enum virtio_net_news news)
 	bool announces = net->features & BIT(VIRTIO_NET_F_GUEST_ANNOUNCE);
 
 	/* Who has been away is to be found again by the switches around. */
-	net_set_status(net, net_has_link(net) ?
+	net_set_status(net, virtio_net_has_link(net) ?
 		       VIRTIO_NET_S_LINK_UP | (announces ? VIRTIO_NET_S_ANNOUNCE : 0) : 0);
 	if (net->news)
 		net->news(net->arg, news);
 	net_update_all(net);
 }
 
+void virtio_net_set_link(struct virtio_net *net, bool up)
+{
+	if (atomic_exchange(&net->pulled, !up) == up)
+		net_tell(net, up ? NET_PLUGGED : NET_PULLED);
+}
 
 static void net_try_later(struct virtio_net *net)
 {
@@ -419,6 +424,7 @@ static int net_watch(struct virtio_net *net)
 	int fd = net->port->ops->link_fd(net->port);
 
 	atomic_init(&net->lost, false);
+	atomic_init(&net->pulled, false);
 	atomic_init(&net->down, net->port->ops->link(net->port) == PORT_DOWN);
 	net->status = atomic_load(&net->down) ? 0 : VIRTIO_NET_S_LINK_UP;
 	net->reopen_ev = event_new(base, -1, 0, net_reopen, net);

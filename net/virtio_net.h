@@ -15,8 +15,8 @@
 #include "libvhost.h"
 #include "port.h"
 
-/* What becomes of the interface. */
-enum virtio_net_news { NET_GONE, NET_BACK, NET_DOWN, NET_UP };
+/* What becomes of the interface; of the cable, so to speak, which virtio_net_set_link() pulls. */
+enum virtio_net_news { NET_GONE, NET_BACK, NET_DOWN, NET_UP, NET_PULLED, NET_PLUGGED };
 
 /* What a device is to be. */
 struct virtio_net_params {
@@ -58,6 +58,14 @@ struct vhost_dev *virtio_net_dev(const struct virtio_net *net);
  * other workers still do.
  */
 void virtio_net_free(struct virtio_net *net);
+
+/*
+ * Let the guest have a link, if the interface has one, or pull its cable: it is told, and no packet
+ * goes either way.  Control worker.
+ */
+void virtio_net_set_link(struct virtio_net *net, bool up);
+/* Whether packets go anywhere.  Any worker. */
+bool virtio_net_has_link(const struct virtio_net *net);
 
 /* Queue 2 i receives for pair i, queue 2 i + 1 sends.  Queue's worker. */
 void virtio_net_stats(const struct virtio_net *net, unsigned int queue,

@@ -146,7 +146,8 @@ static void nic_link(void *arg, enum virtio_net_news news)
 {
 	struct nic *nic = arg;
 
-	atomic_store(&nic->link, news == NET_BACK || news == NET_UP);
+	atomic_store(&nic->link, news == NET_BACK || news == NET_UP ||
+				news == NET_PLUGGED);
 	atomic_fetch_add(&nic->links, 1);
 }
 

@@ -383,6 +383,48 @@ START_TEST(end_without_link)
 END_TEST
 
 /* Somebody sets the interface down and up again: packets which wait for it to have room are over. */
+static void pull(void *arg)
+{
+	virtio_net_set_link(nic.net, *(const bool *)arg);
+}
+
+/* Nothing goes either way, and what was sent meanwhile is not kept for later. */
+START_TEST(pulled_and_plugged)
+{
+	const struct nic_params params = { .features = ALL_CTRL | BIT(VIRTIO_NET_F_STATUS),
+					   .rings = 3, .workers = (unsigned int)_i };
+	bool up = false;
+
+	nic_up(&nic, &params);
+	nic_expect_alive(&nic);
+	vhost_worker_call(nic.control, pull, &up);
+	ck_assert_uint_eq(atomic_load(&nic.links), 1);
+	ck_assert(!atomic_load(&nic.link));
+	ck_assert_uint_eq(get_status(), 0);
+	nic_add_packet(&nic, 1, NULL, 100, 1, NULL, 0);
+	nic_add_buffer(&nic, 0, 2000, 1);
+	fe_ring_submit(&nic.ring[0]);
+	fe_ring_submit(&nic.ring[1]);
+	nic_get(&nic, 1, NULL);
+	nic_stats(&nic, 1, &stats);
+	ck_assert_uint_eq(stats.no_link, 1);
+	nic_expect_silence(&nic, 0);
+	/* Again is not news. */
+	vhost_worker_call(nic.control, pull, &up);
+	ck_assert_uint_eq(atomic_load(&nic.links), 1);
+
+	up = true;
+	vhost_worker_call(nic.control, pull, &up);
+	ck_assert_uint_eq(atomic_load(&nic.links), 2);
+	ck_assert(atomic_load(&nic.link));
+	ck_assert_uint_eq(get_status(), VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
+	nic_send(&nic, 0, 400, 1);
+	ck_assert_uint_eq(nic_get(&nic, 0, NULL), NIC_HDR + 400);
+	nic_expect_alive(&nic);
+	nic_down(&nic);
+}
+END_TEST
+
 START_TEST(set_down_and_up)
 {
 	const struct nic_params params = { .features = ALL_CTRL | BIT(VIRTIO_NET_F_STATUS),
@@ -470,6 +512,7 @@ int main(void)
 	tcase_add_test(tc, mtu);
 	tcase_add_loop_test(tc, link_down_and_up, 0, 4);
 	tcase_add_loop_test(tc, end_without_link, 0, 2);
+	tcase_add_loop_test(tc, pulled_and_plugged, 0, 2);
 	tcase_add_loop_test(tc, set_down_and_up, 0, 2);
 	tcase_add_test(tc, down_at_first);
 	tcase_add_test(tc, gone_while_idle);
