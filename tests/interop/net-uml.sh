@@ -19,15 +19,7 @@ start_uml_guest "guest one" one $(net_variables) STREAM="$stream" <<'E1'
 equal "the address" 02:00:00:00:00:02 "$(cat /sys/class/net/eth0/address)"
 equal "packed ring" 1 "$(feature eth0 34)"
 check "up" net_up eth0 10.9.0.2 10.9.0.1 9000
-ip link set lo up
-$STREAM serve 5001 &
-pattern file $FILE_BYTES >/mnt/file
-printf '#!/bin/sh\nhead -c %s | sha256sum | cut -d" " -f1\n' $FILE_BYTES >/mnt/upload
-printf '#!/bin/sh\ncat /mnt/file\n' >/mnt/download
-chmod +x /mnt/upload /mnt/download
-busybox nc -ll -p 5002 -e /mnt/upload </dev/null &
-busybox nc -ll -p 5003 -e /mnt/download </dev/null &
-busybox nc -l -p 5009 >/dev/null </dev/null
+serve_guest
 E1
 
 # From here as long as the second guest is there.
