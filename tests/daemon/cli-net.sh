@@ -255,21 +255,23 @@ not_as_before()
 # test_idle OPTION...: rings run, with buffers, and no packet comes.
 test_idle()
 {
-	local options=$* before
+	local before
 
+	echo "# idle with: $*"
 	# The kernel itself would send some.
 	echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
 	start_daemon idle --tap=idle0 --up --queue-pairs=2 "$@"
 	"$give_fd" idle "$tmp/idle.sock" 4 >"$tmp/idle.out" 2>&1 &
 	pids[front-end]=$!
 	wait_until 30 grep -q ready "$tmp/idle.out"
-	check "idle: no thread wakes up, $options" wait_until 30 sleeps idle
+	# proves: net.no-wake-ups
+	check "idle: no thread wakes up" wait_until 30 sleeps idle
 	before=$(wakeups idle)
 	ip address add 10.9.0.1/24 dev idle0
 	# The kernel asks who has this address.
 	echo >/dev/udp/10.9.0.2/9
-	check "idle: a packet wakes one, $options" wait_until 30 not_as_before idle "$before"
-	check "idle: and then none again, $options" wait_until 30 sleeps idle
+	check "idle: a packet wakes one" wait_until 30 not_as_before idle "$before"
+	check "idle: and then none again" wait_until 30 sleeps idle
 	stop_daemon idle
 	end_process front-end
 }
