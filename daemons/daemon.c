@@ -429,7 +429,6 @@ static int daemon_loop(struct daemon_run *run)
 		ret = daemon_ready(run);
 	if (!ret)
 		vhost_worker_run(run->control);
-	control_close(run);
 	daemon_signals_unwatch(run->signals);
 	return ret;
 }
@@ -479,6 +478,8 @@ remove_sockets:
 	daemon_sock_remove(&run->control_sock);
 	d->close(run, served);
 free_control:
+	/* Until now the end of what a call has begun may have come. */
+	control_close(run);
 	daemon_systemd_close();
 	vhost_worker_free(run->control);
 	stats_free(run);
@@ -492,6 +493,10 @@ static int daemon_adopt(struct daemon_run *run)
 
 	if (run->passed_control >= 0) {
 		ret = daemon_sock_adopt(&run->control_sock, "LISTEN_FDS", run->passed_control);
+		if (!ret && !run->control_sock.listening) {
+			daemon_err("LISTEN_FDS: the control socket does not listen");
+			ret = -EINVAL;
+		}
 		if (ret)
 			return ret;
 	}
