@@ -207,7 +207,7 @@ static const struct option_def resize_params[] = {
 static void blk_resized(void *arg, int err)
 {
 	struct control_call *call = arg;
-	const struct blk *blk = daemon_own(control_run(call));
+	struct blk *blk = daemon_own(control_run(call));
 	struct json_object *result;
 	struct storage_info info;
 
@@ -216,6 +216,9 @@ static void blk_resized(void *arg, int err)
 		return;
 	}
 	storage_info(blk->storage, &info);
+	/* With --size, the image must have this size from now on. */
+	if (blk->size)
+		blk->size = info.size;
 	daemon_log(VHOST_LOG_INFO, "resized to %" PRIu64 " bytes", info.size);
 	result = json_object_new_object();
 	json_add(result, "size", json_object_new_uint64(info.size));
