@@ -42,7 +42,7 @@ static int disk_remember(struct load *l, struct disk *d)
 	if (!l->params.verify)
 		return 0;
 	if (d->blocks > DISK_BLOCKS_MAX)
-		return load_wrong(l, "the disk is too large to verify all of it: see --size");
+		return load_wrong(l, "the disk is too large to verify all of it: see --area");
 	d->times = calloc(d->blocks, sizeof(*d->times));
 	return d->times ? 0 : load_fail(l, -ENOMEM, "the disk's blocks");
 }

@@ -19,6 +19,7 @@
 #define LOAD_RING_MAX	32768u
 #define LOAD_PAGE	4096u
 #define LOAD_MEM_MAX	(UINT64_C(4) << 30)
+#define LOAD_TRIES_MAX	16u
 
 /* How long to wait in one piece; in between it is seen what else happens. */
 #define LOAD_SLICE_MS	50
@@ -123,6 +124,7 @@ struct load_queue *load_add_queue(struct load *l, enum load_role role)
 	/* To be freed at any time. */
 	q->ring.kick_fd = q->ring.call_fd = q->ring.err_fd = -1;
 	l->rings[l->num_queues++] = &q->ring;
+	l->has_active |= role == LOAD_ACTIVE;
 	if (role != LOAD_IDLE) {
 		l->waited[l->num_waited++] = &q->ring;
 		l->num_slots += l->params.depth;
@@ -318,11 +320,20 @@ static bool load_stopped(const struct load *l)
 	return l->stop && *l->stop;
 }
 
+static int load_put(struct load_queue *q, struct load_slot *s)
+{
+	int err = fe_ring_add(&q->ring, s->out, s->nout, s->in, s->nin, s);
+
+	if (err < 0)
+		return load_fail(q->load, err, "adding a request");
+	q->busy++;
+	return 0;
+}
+
 /* Add what the slot is to do next, if anything. */
 static int load_add(struct load_queue *q, struct load_slot *s)
 {
 	struct load *l = q->load;
-	int err;
 
 	if (!l->left || !l->ops->prepare(q, s))
 		return 0;
@@ -330,16 +341,43 @@ static int load_add(struct load_queue *q, struct load_slot *s)
 	if (q->role == LOAD_ACTIVE)
 		l->left--;
 	s->sent = l->now;
-	err = fe_ring_add(&q->ring, s->out, s->nout, s->in, s->nin, s);
-	if (err < 0)
-		return load_fail(l, err, "adding a request");
-	q->busy++;
-	return 0;
+	s->tries = 0;
+	return load_put(q, s);
+}
+
+/* The device wants to be asked again, which has to end some time. */
+static int load_retry(struct load_queue *q, struct load_slot *s)
+{
+	if (++s->tries == LOAD_TRIES_MAX)
+		return load_wrong(q->load, "the back-end asks for the same request again and again");
+	q->load->ops->retry(q, s);
+	return load_put(q, s);
+}
+
+/* The slot's request has come back. */
+static int load_back(struct load_queue *q, struct load_slot *s, uint32_t len)
+{
+	struct load *l = q->load;
+	int64_t bytes = l->ops->done(q, s, len);
+
+	q->busy--;
+	if (bytes == -EAGAIN)
+		return load_retry(q, s);
+	if (bytes < 0)
+		return (int)bytes;
+	q->done++;
+	q->bytes += (uint64_t)bytes;
+	/* Where all is received, that is what was asked for. */
+	if (!l->has_active && l->left)
+		l->left--;
+	if (l->hist && q->role == LOAD_ACTIVE)
+		hist_add(l->hist, l->now - s->sent);
+	return load_add(q, s);
 }
 
 int load_begin(struct load *l, uint64_t requests)
 {
-	unsigned int i, k;
+	unsigned int i, k, busy;
 	int err = 0;
 
 	l->left = requests;
@@ -348,7 +386,8 @@ int load_begin(struct load *l, uint64_t requests)
 		struct load_queue *q = &l->queues[k];
 
 		/* What is there from the time before stays. */
-		for (i = 0; q->slots && !q->busy && i < l->params.depth && !err; i++)
+		busy = q->busy;
+		for (i = 0; q->slots && !busy && i < l->params.depth && !err; i++)
 			err = load_add(q, &q->slots[i]);
 		if (err)
 			return err;
@@ -368,17 +407,7 @@ static int load_reap(struct load_queue *q)
 	int got, err;
 
 	for (n = 0; (got = fe_ring_get(&q->ring, &cookie, &len)) > 0; n++) {
-		struct load_slot *s = cookie;
-		int64_t bytes = l->ops->done(q, s, len);
-
-		if (bytes < 0)
-			return (int)bytes;
-		q->busy--;
-		q->done++;
-		q->bytes += (uint64_t)bytes;
-		if (l->hist && q->role == LOAD_ACTIVE)
-			hist_add(l->hist, l->now - s->sent);
-		err = load_add(q, s);
+		err = load_back(q, cookie, len);
 		if (err)
 			return err;
 	}
@@ -457,10 +486,13 @@ unsigned int load_busy(const struct load *l)
 	return n;
 }
 
-/* Whether there is something to wait for. */
+/* Whether there is something to wait for: not for buffers alone, when nothing more is wanted. */
 static bool load_goes_on(const struct load *l)
 {
 	unsigned int i;
+
+	if (!l->left && !load_busy(l))
+		return false;
 
 	for (i = 0; i < l->num_queues; i++)
 		if (l->queues[i].busy)

@@ -57,6 +57,7 @@ struct load_slot {
 	struct iovec out[2], in[2];
 	unsigned int nout, nin;
 	unsigned int index;		/* among those of all queues */
+	unsigned int tries;		/* of the same request */
 
 	/* The device type's. */
 	uint64_t block;			/* what the request is about */
@@ -101,7 +102,12 @@ struct load_ops {
 	void (*close)(struct load *l);
 	/* Fill in the slot's next request; false: there is none. */
 	bool (*prepare)(struct load_queue *q, struct load_slot *s);
-	/* It came back, of which the device says that it wrote len bytes: bytes moved, or -errno. */
+	/* Make the same one ready again; NULL: none comes back with -EAGAIN. */
+	void (*retry)(struct load_queue *q, struct load_slot *s);
+	/*
+	 * It came back, of which the device says that it wrote len bytes: bytes moved, or -errno.
+	 * -EAGAIN: the device asks for the same once more.
+	 */
 	int64_t (*done)(struct load_queue *q, struct load_slot *s, uint32_t len);
 	/* Make all further requests check what has been written; or NULL. */
 	void (*recheck)(struct load *l);
@@ -114,6 +120,7 @@ struct load {
 	struct fe_mem mem;
 	struct load_queue queues[2 * LOAD_QUEUES_MAX + 2];
 	unsigned int num_queues;
+	bool has_active;		/* any of them */
 	struct fe_ring *rings[2 * LOAD_QUEUES_MAX + 2];	/* of the queues */
 	struct fe_ring *waited[FE_RINGS_MAX];		/* of those with requests */
 	unsigned int num_waited;

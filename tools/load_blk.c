@@ -37,7 +37,7 @@ static int blk_started(struct load *l)
 	if (!(l->fe.protocol_features & FE_BIT(VU_PROTOCOL_F_CONFIG)) && l->params.area)
 		return disk_open(l, l->params.area, l->fe.features & FE_BIT(VIRTIO_BLK_F_RO));
 	if (!(l->fe.protocol_features & FE_BIT(VU_PROTOCOL_F_CONFIG)))
-		return load_wrong(l, "the back-end does not tell the size of its disk: see --size");
+		return load_wrong(l, "the back-end does not tell the size of its disk: see --area");
 	err = fe_get_config(&l->fe, 0, &capacity, sizeof(capacity));
 	if (err)
 		return load_fail(l, err, "GET_CONFIG");

@@ -175,9 +175,15 @@ static bool scsi_prepare(struct load_queue *q, struct load_slot *s)
 	return true;
 }
 
+static void scsi_retry(struct load_queue *q, struct load_slot *s)
+{
+	scsi_frame(q->load, s, s->write, q->load->params.block);
+}
+
 static int64_t scsi_done(struct load_queue *q, struct load_slot *s, uint32_t len)
 {
-	int err = scsi_judge(q->load, s, s->write ? "WRITE" : "READ");
+	int err = scsi_attention(s) ? -EAGAIN :
+		  scsi_judge(q->load, s, s->write ? "WRITE" : "READ");
 
 	(void)len;
 	return err ? err : disk_done(q->load, s);
@@ -196,6 +202,7 @@ const struct load_ops load_scsi = {
 	.started = scsi_started,
 	.close = disk_close,
 	.prepare = scsi_prepare,
+	.retry = scsi_retry,
 	.done = scsi_done,
 	.recheck = disk_recheck,
 };
