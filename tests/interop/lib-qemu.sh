@@ -62,11 +62,12 @@ cpio_of()
 	(cd "$1" && find . | cpio -o -H newc --quiet)
 }
 
-# What a test may set before it starts a guest: more arguments, the memory in MiB
+# What a test may set before it starts a guest: more arguments, the memory in MiB, KiB in addition,
 # and more about it, properties of the disk and of its socket, more of the kernel's command line,
 # and whether the guest may reboot (reset).  To others a reboot is the end, as a panic is.
 qemu_args=()
 memory=256
+memory_rest=0
 memory_properties=
 disk_properties=
 socket_properties=
@@ -95,7 +96,7 @@ kernel_log_of()
 # to the guest's log, and the second one's, where its kernel writes, to another.
 qemu()
 {
-	local name=$1 files log kernel_log keyboard device_args size=$((memory * 1024))
+	local name=$1 files log kernel_log keyboard device_args size=$((memory * 1024 + memory_rest))
 
 	files=$(files_of "$1") log=$(log_of "$1") kernel_log=$(kernel_log_of "$1")
 	set_device_args "$2"
