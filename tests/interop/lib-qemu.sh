@@ -185,7 +185,7 @@ start_qemu_guest()
 	# The kernel takes several archives one after the other.
 	{ cat "$tmp/initrd.cpio" && cpio_of "$files.init"; } >"$files.initrd"
 	boot_args=(-kernel "$guest_kernel/vmlinuz" -initrd "$files.initrd"
-		-append "console=ttyS1 panic=-1 oops=panic loglevel=7 $kernel_args")
+		-append "console=ttyS1 panic=-1 oops=panic loglevel=7 no_timer_check $kernel_args")
 	qemu "$name" "$disk" "${boot_args[@]}"
 }
 
