@@ -359,7 +359,7 @@ await()
 }
 
 # A guest which is at work says something from time to time.
-longest_silence=240
+longest_silence=300
 
 # Wait until a guest has gone, unless it is lost, or says nothing for too long.
 await_end()
