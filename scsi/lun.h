@@ -81,6 +81,8 @@ bool scsi_aborted(const struct scsi_cmd *cmd);
  */
 struct storage_chan *scsi_cmd_chan(const struct scsi_cmd *cmd);
 struct vhost_worker *scsi_nexus_worker(const struct scsi_nexus *nexus);
+/* Small, and different for most of a target's nexuses.  Any thread. */
+unsigned int scsi_nexus_number(const struct scsi_nexus *nexus);
 
 /*
  * For REPORT LUNS: the number of the command's target's first unit from this one on, or -1.
