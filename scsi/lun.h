@@ -13,7 +13,7 @@
 #include "scsi/command.h"
 #include "scsi/scsi.h"
 
-#define SCSI_ATTENTIONS_MAX	8	/* waiting at a unit; later ones are lost */
+#define SCSI_ATTENTIONS_MAX	12	/* waiting at a unit: room for each code that there is */
 
 /* Additional sense codes of unit attentions, ASC << 8 | ASCQ. */
 enum scsi_attention {

@@ -271,11 +271,10 @@ void sbc_prefetch(struct scsi_cmd *cmd)
  * What there is
  */
 
+/* All ones if there are no blocks, from which initiators count to none. */
 static uint64_t sbc_last(const struct scsi_lun *lun)
 {
-	const uint64_t blocks = scsi_lun_blocks(lun);
-
-	return blocks ? blocks - 1 : 0;
+	return scsi_lun_blocks(lun) - 1;
 }
 
 void sbc_read_capacity10(struct scsi_cmd *cmd)
