@@ -53,13 +53,11 @@ start()
 instructions()
 {
 	local out=$work/$1.$2.callgrind
-	# What libtool has built may be a script which calls the program.
-	start "$1" valgrind --quiet --trace-children=yes --tool=callgrind \
-		--callgrind-out-file="$out.%p" 2>"$work/log"
+	start "$1" valgrind --quiet --tool=callgrind --callgrind-out-file="$out" 2>"$work/log"
 	wait_for "$work/$1.sock" "${pids[-1]}"
 	"$bench" "${options[@]}" --count="$2" "$target" || die "$1 failed"
 	end_all
-	count=$(sed -n 's/^totals: //p' "$out".* | sort -n | tail -n1)
+	count=$(sed -n 's/^totals: //p' "$out")
 }
 
 need "$bench" "build it with make check, or set BENCH_BLK"
@@ -69,6 +67,10 @@ begin "$dir"
 
 if [[ $callgrind ]]; then
 	need valgrind "it is in the package of this name"
+	# What libtool has built is a script which calls the program.
+	export LD_LIBRARY_PATH=$top_builddir/libvhost/.libs
+	[[ ! -e ${scsi%/*}/.libs/${scsi##*/} ]] || scsi=${scsi%/*}/.libs/${scsi##*/}
+	[[ ! -e ${blk%/*}/.libs/${blk##*/} ]] || blk=${blk%/*}/.libs/${blk##*/}
 	few=20000 many=60000
 	for kind in scsi blk; do
 		instructions "$kind" $few
