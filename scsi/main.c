@@ -8,6 +8,7 @@
 #include "daemons/control.h"
 #include "daemons/daemon.h"
 #include "units.h"
+#include "util.h"
 #include "virtio_scsi.h"
 
 /* The state of a run; the options come first. */
@@ -162,13 +163,18 @@ static struct scsi *call_scsi(const struct control_call *call)
 	return daemon_own(control_run(call));
 }
 
-static int scsi_add_unit(struct scsi *scsi, const char *name, char *why)
+/* The fd is that of its image, or -1; it is owned. */
+static int scsi_add_unit(struct scsi *scsi, const char *name, int fd, char *why)
 {
 	struct unit *u;
 	int ret = unit_new(&scsi->units, name, &u, why);
 
-	if (ret)
+	if (ret) {
+		close_fd(&fd);
 		return ret;
+	}
+	u->fd = fd;
+	u->given = fd >= 0;
 	ret = unit_open(&scsi->units, u, why);
 	if (!ret && option_list_add(&scsi->luns, name)) {
 		snprintf(why, UNIT_WHY_SIZE, "%s", strerror(ENOMEM));
@@ -189,7 +195,7 @@ static void method_lun_add(struct control_call *call, const void *values)
 {
 	char why[UNIT_WHY_SIZE];
 
-	if (scsi_add_unit(call_scsi(call), values, why))
+	if (scsi_add_unit(call_scsi(call), values, control_take_fd(call), why))
 		control_fail(call, "%s", why);
 	else
 		control_reply(call, NULL);
