@@ -61,6 +61,8 @@ stop_controlled()
 common()
 {
 	check "$1: help" ctl help
+	ctl --json help >"$tmp/help.json"
+	check "$1: the schema agrees" schema_agrees "$1"
 	says "$1: version" "name: vhost-user-$1" version
 	says "$1: status" "status: waiting for a front-end" status
 	says "$1: config" "control: $sockets/$1/vm1.control" config
@@ -80,6 +82,12 @@ common()
 	fails "$1: no such parameter" 1 "foo: unknown" "$socket" log-level foo=1
 	fails "$1: no such method" 1 "no such method" "$socket" foo
 	equal "$1: the list has it" "$1/vm1" "$("$vhostctl" --dir="$sockets" list | sed 's/ .*//')"
+}
+
+schema_agrees()
+{
+	"$top_builddir/tests/daemon/schema" "${top_srcdir:-$interop/../..}/daemons/control.schema.json" \
+		"vhost-user-$1" <"$tmp/help.json"
 }
 
 counted()
