@@ -134,6 +134,7 @@ static const char *unit_parse(const struct units *units, struct unit *u, char wh
 
 static void unit_destroy(struct unit *u)
 {
+	close_fd(&u->fd);
 	free(u->text);
 	free(u->name);
 	free(u);
@@ -146,6 +147,7 @@ int unit_new(struct units *units, const char *name, struct unit **unit, char why
 	const char *wrong = NULL;
 
 	if (u) {
+		u->fd = -1;
 		u->name = strdup(name);
 		u->text = strdup(name);
 	}
@@ -172,7 +174,7 @@ int unit_new(struct units *units, const char *name, struct unit **unit, char why
 /* Whether the image of the one can be that of the other. */
 static bool unit_same_image(const struct unit *a, const struct unit *b)
 {
-	return a->image && a->file && b->file && !strcmp(a->file, b->file) &&
+	return a->image && !a->given && !b->given && a->file && b->file && !strcmp(a->file, b->file) &&
 	       a->engine == b->engine && a->cache == b->cache && a->locking == b->locking &&
 	       a->block_size == b->block_size && a->size == b->size && a->cdrom == b->cdrom &&
 	       a->read_only == b->read_only;
@@ -192,6 +194,7 @@ static int unit_open_image(struct unit *u, char *why)
 {
 	const struct storage_params params = {
 		.path = u->file,
+		.fd = u->given ? &u->fd : NULL,
 		.engine = u->engine,
 		.cache = u->cache,
 		.read_only = u->read_only || u->cdrom,
@@ -207,6 +210,7 @@ static int unit_open_image(struct unit *u, char *why)
 		return -ENOMEM;
 	}
 	ret = storage_open(&image->storage, &params, why, UNIT_WHY_SIZE);
+	close_fd(&u->fd);
 	if (ret)
 		free(image);
 	else
