@@ -5,7 +5,7 @@
  * Machines are noisy, above all those which share their cores with others.  So nothing is
  * compared across time: all back-ends stay connected, each round drives one after the other,
  * in turns forwards and backwards, and what counts is the median of the rounds' ratios.  While one
- * is driven the others sleep.
+ * is driven the others sleep; those which never do by themselves are stopped by a signal.
  *
  * The back-end's CPU time is that of its process with all threads, which includes
  * io_uring's workers.
@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "frontend/frontend.h"
@@ -32,6 +33,7 @@ struct bench_result {
 /* One back-end; a benchmark has more to say of it. */
 struct bench_target {
 	const char *name;
+	pid_t pid;			/* its process; 0: this one */
 	clockid_t clock;		/* CPU time of its process */
 	struct fe fe;
 	struct bench_result results[BENCH_ROUNDS_MAX];	/* of the latest run */
@@ -42,6 +44,7 @@ struct bench_plan {
 	unsigned int rounds;
 	unsigned int time_ms;		/* of a round */
 	const char *unit;		/* requests per second, in a word */
+	bool pause;			/* stop the process of who is not driven */
 
 	/* Fill the queues; keep them so until then, for so many requests; empty them. */
 	void (*fill)(struct bench_target *t);
@@ -58,6 +61,10 @@ void bench_run(const struct bench_plan *plan, struct bench_target *const *ts, un
 
 /* Connect to the back-end NAME=PID:SOCKET. */
 void bench_connect(struct bench_target *t, char *arg);
+
+/* With bench_plan.pause: the process of who is not driven stands still, and goes on. */
+void bench_pause(const struct bench_target *t);
+void bench_resume(const struct bench_target *t);
 
 /* End with a message; the same if err is negative. */
 void bench_die(const char *who, const char *what, int err) __attribute__((noreturn));

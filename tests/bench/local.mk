@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Benchmarks: built with the tests, run by hand through the scripts.
-check_PROGRAMS += tests/bench/bench_blk
+check_PROGRAMS += tests/bench/bench_blk tests/bench/bench_net
 tests_bench_bench_blk_SOURCES = \
 	tests/bench/bench.c tests/bench/bench.h tests/bench/bench_blk.c
 tests_bench_bench_blk_LDADD = frontend/libfrontend.la
 
-EXTRA_DIST += tests/bench/blk.sh tests/bench/lib.sh
+tests_bench_bench_net_SOURCES = \
+	tests/bench/bench.c tests/bench/bench.h tests/bench/bench_net.c \
+	tests/bench/net_load.c tests/bench/net_load.h
+tests_bench_bench_net_LDADD = frontend/libfrontend.la
+
+EXTRA_DIST += tests/bench/blk.sh tests/bench/lib.sh tests/bench/net.sh
