@@ -34,6 +34,10 @@ tests_unit_test_virtio_net_LDADD = $(net_test_ldadd)
 tests_unit_test_virtio_net_modes_SOURCES = tests/unit/test_virtio_net_modes.c $(net_fixture)
 tests_unit_test_virtio_net_modes_LDADD = $(net_test_ldadd)
 
+check_PROGRAMS += tests/unit/net_steps
+tests_unit_net_steps_SOURCES = tests/unit/net_steps.c
+tests_unit_net_steps_LDADD = tests/libstepped.la net/libnet.la frontend/libfrontend.la
+
 tests_unit_test_tap_SOURCES = tests/unit/test_tap.c tests/tap.h
 tests_unit_test_tap_LDADD = net/libnet.la $(CHECK_LIBS)
 endif

@@ -2,6 +2,7 @@
 /* See net_load.h. */
 #include "config.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
@@ -57,6 +58,12 @@ static unsigned int load_cut(const struct net_load *l, uint8_t *packet, struct i
 	return cnt;
 }
 
+/* As each packet has its own header; what is in it does not change. */
+static void load_touch(uint8_t *mem)
+{
+	((volatile uint8_t *)mem)[0] = mem[0];
+}
+
 static void load_add(struct net_load *l, uint8_t *mem)
 {
 	struct iovec iov[PIECES_MAX] = { { mem, load_stride(l) } };
@@ -64,36 +71,46 @@ static void load_add(struct net_load *l, uint8_t *mem)
 	int err;
 
 	if (l->params->tx)
-		/* As each packet has its own; what is in it does not change. */
-		((volatile struct virtio_net_hdr *)mem)->flags = mem[0];
-	err = l->params->tx ? fe_ring_add(ring, iov, load_cut(l, mem, iov), NULL, 0, mem) :
-			      fe_ring_add(ring, NULL, 0, iov, 1, mem);
+		err = fe_ring_add(ring, iov, load_cut(l, mem, iov), NULL, 0, mem);
+	else
+		err = fe_ring_add(ring, NULL, 0, iov, 1, mem);
 	check(l, "packet", err);
+}
+
+/* The next chain which has come back, if there is one; again: and goes there once more. */
+static int load_get(struct net_load *l, bool again, void **mem, uint32_t *len)
+{
+	struct fe_ring *ring = net_load_ring(l);
+	int got;
+
+	if (again && !l->params->in_order)
+		return fe_ring_recycle(ring, mem, len);
+	got = fe_ring_get(ring, mem, len);
+	if (again && got > 0)
+		load_add(l, *mem);
+	return got;
 }
 
 unsigned int net_load_reap(struct net_load *l, bool again, unsigned int max)
 {
-	struct fe_ring *ring = net_load_ring(l);
-	unsigned int n = 0, packets = 0, skip = 0;
-	void *cookie;
-	uint32_t len;
+	unsigned int n = 0, packets = 0;
 	int got = 0;
+	uint32_t len;
+	void *mem;
 
-	while (n < max && (got = fe_ring_get(ring, &cookie, &len)) > 0) {
-		if (l->params->tx || !l->params->mergeable)
-			packets++;
-		else if (skip)
-			skip--;
-		else
-			skip = le16toh(((struct virtio_net_hdr_v1 *)cookie)->num_buffers) - 1u, packets++;
+	while (n < max && (got = load_get(l, again, &mem, &len)) > 0) {
+		if (l->params->tx)
+			load_touch(mem);
+		else if (l->params->mergeable && !l->more)
+			l->more = le16toh(((struct virtio_net_hdr_v1 *)mem)->num_buffers);
+		l->more -= l->more > 0;
+		packets += !l->more;
 		l->bytes += len;
-		if (again)
-			load_add(l, cookie);
 		n++;
 	}
 	check(l, "used ring", got);
 	if (again && n)
-		fe_ring_submit(ring);
+		fe_ring_submit(net_load_ring(l));
 	return packets;
 }
 

@@ -32,6 +32,7 @@ struct net_load {
 	struct fe_mem mem;
 	struct fe_ring ring[2];		/* NET_RX, NET_TX */
 	uint8_t *buffers;		/* guest memory, ring_size of them */
+	unsigned int more;		/* buffers of the packet which is coming */
 	uint64_t bytes;			/* received, with headers */
 };
 
@@ -54,7 +55,7 @@ uint64_t net_load_drive(struct bench_target *base, uint64_t until);
 void net_load_drain(struct bench_target *base);
 uint64_t net_load_kicks(struct bench_target *base);
 
-/* Take what has come back, at most max, again: into the ring once more.  The number of packets. */
+/* Take what has come back, at most max; again: into the ring once more.  The number of packets. */
 unsigned int net_load_reap(struct net_load *l, bool again, unsigned int max);
 
 static inline struct fe_ring *net_load_ring(struct net_load *l)
