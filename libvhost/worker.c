@@ -160,12 +160,10 @@ void worker_leave(struct round_member *m)
 	m->joined = m->touched = m->again = false;
 }
 
-void worker_touch(struct round_member *m)
+void worker_touch_first(struct round_member *m)
 {
 	struct vhost_worker *w = m->worker;
 
-	if (m->touched)
-		return;
 	if (!w->own_base && LIST_EMPTY(&w->touched))
 		event_active(w->end_ev, 0, 0);
 	m->touched = true;

@@ -53,6 +53,14 @@ static void rx_watch(struct net_rx *rx, bool on)
  * Requests
  */
 
+/* A request is here; the driver's core has its first bytes, and we shall write there. */
+static void rx_note(struct net_rx *rx, const struct vhost_req *req)
+{
+	rx->room += req->in_len;
+	if (req->in_cnt)
+		__builtin_prefetch(req->in[0].iov_base, 1);
+}
+
 /* Pop until there is so much room.  Whether there is. */
 static bool rx_want(struct net_rx *rx, size_t want)
 {
@@ -66,7 +74,7 @@ static bool rx_want(struct net_rx *rx, size_t want)
 		end = rx->first + rx->count;
 		n = vhost_queue_pop(rx->nq.queue, rx->reqs + end, rx->batch);
 		for (i = 0; i < n; i++)
-			rx->room += rx->reqs[end + i]->in_len;
+			rx_note(rx, rx->reqs[end + i]);
 		rx->count += n;
 		if (n < rx->batch)
 			break;
@@ -149,18 +157,30 @@ static unsigned int rx_count(const struct net_rx *rx, size_t len)
 	return i;
 }
 
+/* Say in the packet's header how many requests it takes. */
+static void rx_set_buffers(struct net_rx *rx, unsigned int n)
+{
+	const size_t at = offsetof(struct virtio_net_hdr_v1, num_buffers);
+	struct vhost_req *req = rx->reqs[rx->first];
+	uint16_t num = htole16((uint16_t)n);
+
+	if (rx->nq.hdr_len <= at)
+		return;
+	if (likely(req->in[0].iov_len >= at + sizeof(num)))
+		memcpy((uint8_t *)req->in[0].iov_base + at, &num, sizeof(num));
+	else
+		vhost_req_write(req, at, &num, sizeof(num));
+}
+
 /* The packet is complete, and there is room for it: to the driver with it. */
 static void rx_deliver(struct net_rx *rx)
 {
-	const size_t at = offsetof(struct virtio_net_hdr_v1, num_buffers);
 	unsigned int n = rx_count(rx, rx->pending);
-	uint16_t num = htole16((uint16_t)n);
 	size_t len = rx->pending, part;
 
 	if (rx->pending > rx->covered)
 		rx_copy_spill(rx);
-	if (rx->nq.hdr_len > at)
-		vhost_req_write(rx->reqs[rx->first], at, &num, sizeof(num));
+	rx_set_buffers(rx, n);
 	for (; n; n--, len -= part) {
 		part = MIN(len, rx->reqs[rx->first]->in_len);
 		rx_push(rx, part);
