@@ -259,10 +259,21 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
  * Giving back
  */
 
+/* A driver which polls can go on with these while we do the rest; who sleeps is told once only. */
+static __attribute__((noinline)) void queue_publish_early(struct vhost_queue *q)
+{
+	q->ring.ops->publish(&q->ring, q->done, q->done_cnt);
+	q->ring_written = true;
+	q->done_cnt = 0;
+	q->untold = true;
+}
+
 static inline __attribute__((always_inline)) void queue_done(struct vhost_queue *q, struct slot *s)
 {
 	q->done[q->done_cnt++] = s->elem;
 	queue_close_slot(q, s);
+	if (unlikely(q->done_cnt == QUEUE_EARLY))
+		queue_publish_early(q);
 }
 
 /*
@@ -349,11 +360,11 @@ void queue_close_unordered(struct vhost_queue *q)
 
 void queue_publish(struct vhost_queue *q)
 {
-	if (!q->done_cnt)
+	if (q->done_cnt)
+		queue_publish_early(q);
+	if (!q->untold)
 		return;
-	q->ring.ops->publish(&q->ring, q->done, q->done_cnt);
-	q->ring_written = true;
-	q->done_cnt = 0;
+	q->untold = false;
 	if ((q->conf.call_fd < 0 && !q->conf.inband) || !q->ring.ops->signal_needed(&q->ring)) {
 		q->stats.suppressed++;
 		return;

@@ -157,6 +157,7 @@ struct vhost_queue {
 	unsigned int order_seq;		/* in_order: the oldest one not yet in done */
 	struct ring_elem *done;		/* pushed and not published */
 	unsigned int done_cnt;
+	bool untold;			/* published, and whether to signal is still to be decided */
 	unsigned int outstanding;	/* popped, not pushed and not abandoned */
 	bool ring_written;		/* the ring's memory, and that is not in the log yet */
 	bool log_missed;		/* requests, without a log or with a stale one */
@@ -184,6 +185,9 @@ void queue_resume(struct vhost_queue *q, const char *why);
 
 /* Requests of one queue in one round, so that others get their turn. */
 #define QUEUE_QUOTA 256
+
+/* So many are published at once, without waiting for the round's end. */
+#define QUEUE_EARLY 64
 
 extern const struct round_ops queue_round_ops;
 

@@ -38,6 +38,7 @@ struct net_queue {
 
 struct net_rx {
 	struct net_queue nq;
+	bool mergeable;			/* VIRTIO_NET_F_MRG_RXBUF; constant while the queue is live */
 	bool on;			/* the port has been told that packets may come */
 	unsigned int opened;		/* as of the device, when it was told */
 	bool watching;			/* ev is added */

@@ -33,11 +33,6 @@
 /* What became of one attempt to receive. */
 enum rx_result { RX_GOT, RX_NO_PACKET, RX_NO_BUFFER, RX_GONE };
 
-static bool rx_mergeable(const struct net_rx *rx)
-{
-	return rx->nq.features & BIT(VIRTIO_NET_F_MRG_RXBUF);
-}
-
 static void rx_watch(struct net_rx *rx, bool on)
 {
 	if (on == rx->watching || !rx->nq.ev)
@@ -61,8 +56,7 @@ static void rx_note(struct net_rx *rx, const struct vhost_req *req)
 		__builtin_prefetch(req->in[0].iov_base, 1);
 }
 
-/* Pop until there is so much room.  Whether there is. */
-static bool rx_want(struct net_rx *rx, size_t want)
+static __attribute__((noinline)) bool rx_pop(struct net_rx *rx, size_t want)
 {
 	unsigned int i, n, end;
 
@@ -81,6 +75,12 @@ static bool rx_want(struct net_rx *rx, size_t want)
 		rx->batch = MIN(2 * rx->batch, RX_BATCH);
 	}
 	return rx->room >= want;
+}
+
+/* Pop until there is so much room.  Whether there is. */
+static bool rx_want(struct net_rx *rx, size_t want)
+{
+	return likely(rx->room >= want) || rx_pop(rx, want);
 }
 
 static void rx_give_back(struct net_rx *rx)
@@ -109,7 +109,7 @@ static void rx_push(struct net_rx *rx, size_t len)
 /* Buffers of about want bytes as an array for the port, with the spill behind them. */
 static unsigned int rx_gather(struct net_rx *rx, size_t want)
 {
-	unsigned int reqs = rx_mergeable(rx) ? rx->count : 1, i, j, n = 0;
+	unsigned int reqs = rx->mergeable ? rx->count : 1, i, j, n = 0;
 
 	rx->covered = 0;
 	for (i = 0; i < reqs && rx->covered < want; i++) {
@@ -147,13 +147,14 @@ static void rx_copy_spill(struct net_rx *rx)
 	}
 }
 
-/* How many requests len bytes take; they are there. */
+/* How many requests len bytes, more than 0, take; they are there. */
 static unsigned int rx_count(const struct net_rx *rx, size_t len)
 {
+	size_t room = rx->reqs[rx->first]->in_len;
 	unsigned int i;
 
-	for (i = 0; len; i++)
-		len -= MIN(len, rx->reqs[rx->first + i]->in_len);
+	for (i = 1; unlikely(room < len); i++)
+		room += rx->reqs[rx->first + i]->in_len;
 	return i;
 }
 
@@ -178,7 +179,7 @@ static void rx_deliver(struct net_rx *rx)
 	unsigned int n = rx_count(rx, rx->pending);
 	size_t len = rx->pending, part;
 
-	if (rx->pending > rx->covered)
+	if (unlikely(rx->pending > rx->covered))
 		rx_copy_spill(rx);
 	rx_set_buffers(rx, n);
 	for (; n; n--, len -= part) {
@@ -187,6 +188,7 @@ static void rx_deliver(struct net_rx *rx)
 	}
 	rx->nq.stats.packets++;
 	rx->nq.stats.bytes += rx->pending - rx->nq.hdr_len;
+	rx->pending = 0;
 }
 
 /* Whether all that the driver's ring can hold is here already. */
@@ -202,32 +204,31 @@ static bool rx_is_full(const struct net_rx *rx)
 /* Make room for the packet which is there, and deliver it. */
 static enum rx_result rx_finish(struct net_rx *rx)
 {
-	bool fits = rx_mergeable(rx) ? rx_want(rx, rx->pending) :
-				       rx->reqs[rx->first]->in_len >= rx->pending;
+	bool fits = rx->mergeable ? rx_want(rx, rx->pending) :
+				    rx->reqs[rx->first]->in_len >= rx->pending;
 
 	if (rx->pending > rx->covered)
 		rx->large = RX_LARGE_FOR;
 	else if (rx->large && rx->pending <= RX_SMALL)
 		rx->large--;
-	if (fits)
+	if (likely(fits)) {
 		rx_deliver(rx);
-	else if (!rx_mergeable(rx) || rx_is_full(rx))
+	} else if (!rx->mergeable || rx_is_full(rx)) {
 		rx->nq.stats.too_long++;
-	else
-		return RX_NO_BUFFER;
-	rx->pending = 0;
-	return RX_GOT;
+		rx->pending = 0;
+	}
+	return rx->pending ? RX_NO_BUFFER : RX_GOT;
 }
 
 static enum rx_result rx_packet(struct net_rx *rx)
 {
-	size_t want = rx->large && rx_mergeable(rx) ? RX_LARGE : RX_SMALL;
+	size_t want = rx->large && rx->mergeable ? RX_LARGE : RX_SMALL;
 	unsigned int cnt;
 	ssize_t n;
 
 	if (rx->pending)
 		return rx_finish(rx);
-	rx_want(rx, rx_mergeable(rx) ? want : 1);
+	rx_want(rx, rx->mergeable ? want : 1);
 	if (!rx->count)
 		return RX_NO_BUFFER;
 	if (rx->reqs[rx->first]->in_len < rx->nq.hdr_len) {
@@ -236,7 +237,7 @@ static enum rx_result rx_packet(struct net_rx *rx)
 		return RX_GOT;
 	}
 	/* A whole chain of the driver's in any case. */
-	cnt = rx_gather(rx, rx_mergeable(rx) ? want : RX_LARGE);
+	cnt = rx_gather(rx, rx->mergeable ? want : RX_LARGE);
 	n = rx->nq.port->ops->rx(rx->nq.port, rx->nq.pair, rx->iov, cnt);
 	if (n == -EAGAIN)
 		return RX_NO_PACKET;
@@ -337,6 +338,7 @@ int rx_start(struct net_rx *rx)
 	int fd = rx->nq.port->ops->fd(rx->nq.port, rx->nq.pair);
 	struct event_base *base = vhost_worker_base(vhost_queue_worker(rx->nq.queue));
 
+	rx->mergeable = rx->nq.features & BIT(VIRTIO_NET_F_MRG_RXBUF);
 	rx->first = rx->count = rx->large = 0;
 	rx->pending = rx->room = 0;
 	rx->batch = 1;
