@@ -34,6 +34,11 @@ uint64_t bench_now(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+uint64_t bench_time(const struct bench_target *t)
+{
+	return bench_now(CLOCK_MONOTONIC) - t->idle_ns;
+}
+
 void bench_connect(struct bench_target *t, char *arg)
 {
 	char *pid = strchr(arg, '='), *socket = pid ? strchr(pid, ':') : NULL;
@@ -83,7 +88,8 @@ struct moment {
 
 static struct moment moment_now(struct bench_target *t, const struct bench_plan *plan)
 {
-	return (struct moment){ bench_now(CLOCK_MONOTONIC), bench_now(t->clock), plan->kicks(t) };
+	return (struct moment){ bench_time(t), bench_now(t->clock) - t->idle_cpu_ns,
+				plan->kicks(t) };
 }
 
 static void bench_round(struct bench_target *t, const struct bench_plan *plan,
@@ -95,7 +101,7 @@ static void bench_round(struct bench_target *t, const struct bench_plan *plan,
 	if (plan->pause)
 		bench_resume(t);
 	plan->fill(t);
-	plan->drive(t, bench_now(CLOCK_MONOTONIC) + WARMUP_NS);
+	plan->drive(t, bench_time(t) + WARMUP_NS);
 	start = moment_now(t, plan);
 	n = plan->drive(t, start.time + plan->time_ms * UINT64_C(1000000));
 	end = moment_now(t, plan);

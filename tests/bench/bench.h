@@ -35,6 +35,7 @@ struct bench_target {
 	const char *name;
 	pid_t pid;			/* its process; 0: this one */
 	clockid_t clock;		/* CPU time of its process */
+	uint64_t idle_ns, idle_cpu_ns;	/* spent on preparations in rounds, not to be counted */
 	struct fe fe;
 	struct bench_result results[BENCH_ROUNDS_MAX];	/* of the latest run */
 };
@@ -72,6 +73,8 @@ void bench_check(const struct bench_target *t, const char *what, int err);
 
 /* Nanoseconds. */
 uint64_t bench_now(clockid_t clock);
+/* Of CLOCK_MONOTONIC, as far as they count. */
+uint64_t bench_time(const struct bench_target *t);
 
 /* A number of the command line; false, with a message, if it is none or not in the range. */
 bool bench_number(const char *text, unsigned int min, unsigned int max, unsigned int *number);

@@ -147,7 +147,7 @@ uint64_t net_load_drive(struct bench_target *base, uint64_t until)
 	struct net_load *l = load_of(base);
 	uint64_t n = 0;
 
-	while (bench_now(CLOCK_MONOTONIC) < until) {
+	while (bench_time(base) < until) {
 		check(l, "waiting for packets", fe_ring_wait(net_load_ring(l), FE_TIMEOUT_MS));
 		n += net_load_reap(l, true, BURST);
 	}
