@@ -70,7 +70,7 @@ struct net_tx {
 	struct net_queue nq;
 	bool waiting;			/* for the port to have room; ev is added */
 	struct iovec iov[TX_IOVS];
-	uint8_t *copy;			/* live only: a packet in more pieces than that */
+	uint8_t *copy;			/* live only: a packet which is to be in one piece */
 };
 
 int tx_start(struct net_tx *tx);

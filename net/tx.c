@@ -3,7 +3,7 @@
  * Sending: packets go to the port straight from guest memory.
  *
  * Only the header is copied, since the guest could change it between our judgement and the
- * kernel's reading.  A port without room gives back-pressure: what was popped goes back to the
+ * kernel's reading; and short packets with it, where the port likes one piece better than many.  A port without room gives back-pressure: what was popped goes back to the
  * ring, and when the port's fd becomes writable it goes on.  Where nobody listens (a
  * disabled ring, an interface which has gone) packets are consumed without effect.
  */
@@ -44,17 +44,31 @@ static size_t tx_read_hdr(const struct net_tx *tx, const struct vhost_req *req,
 	return vhost_req_read(req, 0, hdr, tx->nq.hdr_len);
 }
 
-/* The packet behind the header as iov[1] and on; the number of elements. */
-static unsigned int tx_gather(struct net_tx *tx, const struct vhost_req *req, size_t len)
+/* Header and packet as one piece in tx->copy. */
+static unsigned int tx_copy(struct net_tx *tx, const struct vhost_req *req,
+			    const struct virtio_net_hdr_v1 *hdr, size_t len)
+{
+	const size_t skip = tx->nq.hdr_len;
+
+	memcpy(tx->copy, hdr, skip);
+	if (likely(req->out_cnt == 1))
+		memcpy(tx->copy + skip, (uint8_t *)req->out[0].iov_base + skip, len);
+	else
+		vhost_req_read(req, skip, tx->copy + skip, len);
+	tx->iov[0] = (struct iovec){ tx->copy, skip + len };
+	return 1;
+}
+
+/* Header and packet as iov; the number of elements. */
+static unsigned int tx_gather(struct net_tx *tx, const struct vhost_req *req,
+			      struct virtio_net_hdr_v1 *hdr, size_t len)
 {
 	size_t skip = tx->nq.hdr_len;
 	unsigned int i, cnt = 1;
 
-	if (unlikely(req->out_cnt >= TX_IOVS)) {
-		vhost_req_read(req, skip, tx->copy, len);
-		tx->iov[1] = (struct iovec){ tx->copy, len };
-		return 2;
-	}
+	if (skip + len <= tx->nq.port->ops->tx_whole || unlikely(req->out_cnt >= TX_IOVS))
+		return tx_copy(tx, req, hdr, len);
+	tx->iov[0] = (struct iovec){ hdr, skip };
 	for (i = 0; i < req->out_cnt; i++) {
 		const struct iovec *out = &req->out[i];
 		size_t part = MIN(skip, out->iov_len);
@@ -81,9 +95,8 @@ static uint64_t *tx_judge(struct net_tx *tx, struct virtio_net_hdr_v1 *hdr, size
 static int tx_hand_over(struct net_tx *tx, const struct vhost_req *req,
 			struct virtio_net_hdr_v1 *hdr, size_t len)
 {
-	unsigned int cnt = tx_gather(tx, req, len);
+	unsigned int cnt = tx_gather(tx, req, hdr, len);
 
-	tx->iov[0] = (struct iovec){ hdr, tx->nq.hdr_len };
 	return tx->nq.port->ops->tx(tx->nq.port, tx->nq.pair, tx->iov, cnt);
 }
 
@@ -186,7 +199,7 @@ int tx_start(struct net_tx *tx)
 	struct event_base *base = vhost_worker_base(vhost_queue_worker(tx->nq.queue));
 
 	tx->waiting = false;
-	tx->copy = malloc(PORT_PACKET_MAX);
+	tx->copy = malloc(PORT_HDR_MAX + PORT_PACKET_MAX);
 	if (fd >= 0)
 		tx->nq.ev = event_new(base, fd, EV_WRITE, tx_event, tx);
 	if (tx->copy && (tx->nq.ev || fd < 0)) {

@@ -79,8 +79,8 @@ static int wire_open_sender(struct wire *w)
 int wire_open(struct wire *w, const char *ifname, bool bare, unsigned int queue)
 {
 	*w = (struct wire){ .ifname = ifname, .queue = queue, .sender = -1, .tap = -1 };
-	w->packet = calloc(1, WIRE_HDR + PACKET_MAX);
-	if (!w->packet)
+	w->packets = aligned_alloc(PAGE, WIRE_PACKETS * ALIGN_UP(WIRE_HDR + PACKET_MAX, PAGE));
+	if (!w->packets)
 		return -ENOMEM;
 	if (bare)
 		w->tap = wire_tap(ifname);
@@ -93,7 +93,7 @@ void wire_close(struct wire *w)
 {
 	close_fd(&w->tap);
 	close_fd(&w->sender);
-	free(w->packet);
+	free(w->packets);
 }
 
 /* Of experimental type, or TCP over IPv4; to nobody, so that the host drops it at once. */
@@ -104,6 +104,7 @@ void wire_set_size(struct wire *w, unsigned int size)
 	struct virtio_net_hdr hdr = { 0 };
 	uint8_t *p = w->head + WIRE_HDR, *ip = p + 14;
 	uint16_t len = htobe16((uint16_t)(size - 14));
+	unsigned int i;
 
 	w->size = size;
 	memset(w->head, 0, sizeof(w->head));
@@ -126,14 +127,19 @@ void wire_set_size(struct wire *w, unsigned int size)
 		ip[20 + 12] = 5 << 4;
 	}
 	memcpy(w->head, &hdr, sizeof(hdr));
-	memcpy(w->packet, w->head, sizeof(w->head));
+	w->stride = size > 1514 ? ALIGN_UP(WIRE_HDR + size, PAGE) : PAGE / 2;
+	/* Written once, or all would be the one page of zeroes. */
+	memset(w->packets, 0, WIRE_PACKETS * w->stride);
+	for (i = 0; i < WIRE_PACKETS; i++)
+		memcpy(w->packets + i * w->stride, w->head, sizeof(w->head));
 }
 
 int wire_fill(struct wire *w, unsigned int n)
 {
 	/* The socket's header has no field for the number of buffers. */
 	const size_t short_hdr = sizeof(struct virtio_net_hdr);
-	struct iovec iov[2] = { { w->packet, short_hdr }, { w->packet + WIRE_HDR, w->size } };
+	struct iovec iov[2] = { { w->packets, short_hdr },
+				{ w->packets + WIRE_HDR, w->size } };
 	struct mmsghdr msgs[BATCH];
 	unsigned int i;
 	int sent;
@@ -169,18 +175,19 @@ uint64_t wire_received(const struct wire *w)
 
 int wire_write(struct wire *w, bool whole)
 {
+	uint8_t *packet = w->packets + w->next++ % WIRE_PACKETS * w->stride;
 	struct iovec iov[PACKET_MAX / PAGE + 4] = {
-		{ w->packet, WIRE_HDR }, { w->packet + WIRE_HDR, w->size },
+		{ packet, WIRE_HDR }, { packet + WIRE_HDR, w->size },
 	};
 	size_t off = PIECE_FIRST;
 	int cnt = 2;
 
 	if (whole)
-		return write(w->tap, w->packet, WIRE_HDR + w->size) < 0 ? -errno : 0;
+		return write(w->tap, packet, WIRE_HDR + w->size) < 0 ? -errno : 0;
 	if (w->size > 1514) {
 		iov[1].iov_len = PIECE_FIRST - WIRE_HDR;
 		for (; off < WIRE_HDR + w->size; off += iov[cnt++].iov_len)
-			iov[cnt] = (struct iovec){ w->packet + off,
+			iov[cnt] = (struct iovec){ packet + off,
 						   MIN(PAGE, WIRE_HDR + w->size - off) };
 	}
 	return writev(w->tap, iov, cnt) < 0 ? -errno : 0;
@@ -194,6 +201,7 @@ int wire_read(struct wire *w, uint8_t *buf, size_t size)
 
 	for (; left; buf += iov[cnt++].iov_len, left -= MIN(left, size))
 		iov[cnt] = (struct iovec){ buf, size };
-	iov[cnt++] = (struct iovec){ w->packet, WIRE_HDR + PACKET_MAX };
+	/* Where the rest goes of one which is longer than what was expected. */
+	iov[cnt++] = (struct iovec){ w->packets, WIRE_HDR + PACKET_MAX };
 	return readv(w->tap, iov, cnt) < 0 ? -errno : 0;
 }

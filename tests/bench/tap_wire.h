@@ -21,8 +21,13 @@ struct wire {
 	int sender;			/* packet socket, owned */
 	int tap;			/* the bare loops', owned; -1: none */
 	uint8_t head[WIRE_HEAD];	/* how each packet begins, with its virtio-net header */
-	uint8_t *packet;		/* one of them, owned */
+	uint8_t *packets;		/* WIRE_PACKETS of them, owned */
+	size_t stride;			/* bytes from one to the next */
+	unsigned int next;		/* which is to be written next */
 };
+
+/* As many different ones are written and read, as a driver's ring has. */
+#define WIRE_PACKETS	256u
 
 /* bare: make the interface.  It is set up, with room for so many packets.  -errno. */
 int wire_open(struct wire *w, const char *ifname, bool bare, unsigned int queue);
