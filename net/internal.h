@@ -43,6 +43,8 @@ struct net_rx {
 	unsigned int opened;		/* as of the device, when it was told */
 	bool watching;			/* ev is added */
 	bool starved;			/* the last look found no buffers */
+	struct vhost_poller poller;	/* added while the queue is live and ev is there */
+	unsigned int polls;		/* how often it was asked */
 	/* requests which are popped and empty, in order */
 	struct vhost_req *reqs[RX_REQS_MAX + 2 * RX_BATCH];
 	unsigned int first, count;

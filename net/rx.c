@@ -30,6 +30,9 @@
 /* Packets of the usual size after which no long ones are expected any more. */
 #define RX_LARGE_FOR	64u
 
+/* Looks of a polling worker for one at the port. */
+#define RX_POLL_EVERY	8u
+
 /* What became of one attempt to receive. */
 enum rx_result { RX_GOT, RX_NO_PACKET, RX_NO_BUFFER, RX_GONE };
 
@@ -330,6 +333,21 @@ static void rx_event(evutil_socket_t fd, short what, void *arg)
 }
 
 /*
+ * The worker polls: look at the port, too.  That is a system call, so most looks are left to the
+ * rings, which cost next to nothing.
+ */
+static bool rx_poll(struct vhost_poller *poller)
+{
+	struct net_rx *rx = container_of(poller, struct net_rx, poller);
+	uint64_t packets = rx->nq.stats.packets;
+
+	if (!rx->watching || ++rx->polls % RX_POLL_EVERY)
+		return false;
+	rx_run(rx);
+	return rx->nq.stats.packets != packets;
+}
+
+/*
  * Life
  */
 
@@ -343,11 +361,14 @@ int rx_start(struct net_rx *rx)
 	rx->pending = rx->room = 0;
 	rx->batch = 1;
 	rx->watching = rx->starved = false;
+	rx->poller.poll = rx_poll;
 	rx->spill = malloc(RX_LARGE);
 	if (fd >= 0)
 		rx->nq.ev = event_new(base, fd, EV_READ | EV_PERSIST, rx_event, rx);
 	if (rx->spill && (rx->nq.ev || fd < 0)) {
 		rx->nq.live = true;
+		if (rx->nq.ev)
+			vhost_worker_add_poller(vhost_queue_worker(rx->nq.queue), &rx->poller);
 		return 0;
 	}
 	free(rx->spill);
@@ -361,8 +382,10 @@ void rx_stop(struct net_rx *rx)
 	rx_rest(rx);
 	rx->nq.live = false;
 	rx_switch(rx);
-	if (rx->nq.ev)
+	if (rx->nq.ev) {
+		vhost_worker_del_poller(vhost_queue_worker(rx->nq.queue), &rx->poller);
 		event_free(rx->nq.ev);
+	}
 	rx->nq.ev = NULL;
 	free(rx->spill);
 }
