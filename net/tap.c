@@ -36,6 +36,8 @@
 struct tap {
 	struct port port;
 	char ifname[IFNAMSIZ];
+	unsigned int index;		/* of the interface; 0: it is in another network namespace */
+	int watch;			/* see netdev_watch() */
 	bool own_fds;			/* opened by us, so that they can be opened again */
 	bool created;			/* by us; it goes with the last fd */
 	atomic_bool multi_queue;	/* changes when it comes back as another one */
@@ -176,15 +178,20 @@ static int tap_set_features(struct port *port, uint64_t features)
 static int tap_open_queue(char name[IFNAMSIZ], bool multi_queue)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
-	int fd = open(TAP_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC), err;
+	int fd = open(TAP_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC), err = 0;
+	unsigned int can;
 
 	if (fd < 0)
 		return -errno;
 	if (multi_queue)
 		ifr.ifr_flags |= IFF_MULTI_QUEUE;
 	memcpy(ifr.ifr_name, name, IFNAMSIZ);
-	if (ioctl(fd, TUNSETIFF, &ifr)) {
+	/* What the kernel does not know it would ignore. */
+	if (!ioctl(fd, TUNGETFEATURES, &can) && (unsigned short)ifr.ifr_flags & ~can)
+		err = -EOPNOTSUPP;
+	else if (ioctl(fd, TUNSETIFF, &ifr))
 		err = -errno;
+	if (err) {
 		close(fd);
 		return err;
 	}
@@ -232,6 +239,9 @@ static int tap_open_failed(const struct tap *tap, unsigned int pair, int err, st
 			return tap_fail(why, err, "it has one queue, fewer than --queue-pairs=%u",
 					tap->port.pairs);
 		return tap_fail(why, err, "not a tap interface, nor the name of a new one");
+	case EOPNOTSUPP:
+		return tap_fail(why, err, "the kernel's taps have no virtio-net headers%s",
+				tap->port.pairs > 1 ? ", or no several queues" : "");
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
@@ -260,6 +270,48 @@ static int tap_open_queues(struct tap *tap, int *fds, struct tap_why *why)
 		fds[i] = fd;
 	}
 	return 0;
+}
+
+/*
+ * The link
+ */
+
+/* Whether the interface of our name is the one which the fds belong to: they may be of elsewhere. */
+static bool tap_is_here(const struct tap *tap)
+{
+	struct ifreq ifr = { 0 };
+	uint8_t address[6];
+
+	return !netdev_get_address(tap->ifname, address) &&
+	       !ioctl(tap->fds[0], SIOCGIFHWADDR, &ifr) &&
+	       !memcmp(ifr.ifr_hwaddr.sa_data, address, sizeof(address));
+}
+
+/* Find the interface, and ask for news of it. */
+static void tap_find(struct tap *tap)
+{
+	tap->index = tap_is_here(tap) ? if_nametoindex(tap->ifname) : 0;
+	if (tap->watch >= 0)
+		netdev_watch_index(tap->watch, tap->index);
+}
+
+static int tap_link_fd(const struct port *port)
+{
+	return tap_of(port)->watch;
+}
+
+static enum port_link tap_link(struct port *port)
+{
+	const struct tap *tap = tap_of(port);
+	struct ifreq ifr;
+	bool up;
+
+	if (tap->watch >= 0)
+		netdev_watch_read(tap->watch);
+	if (ioctl(tap->fds[0], TUNGETIFF, &ifr) && errno == EBADFD)
+		return PORT_GONE;
+	/* It can also have moved to another namespace. */
+	return !tap->index || netdev_is_up(tap->index, &up) || up ? PORT_UP : PORT_DOWN;
 }
 
 /* What the interface is to be besides. */
@@ -354,6 +406,7 @@ static void tap_close(struct port *port)
 
 	for (i = 0; i < port->pairs; i++)
 		close_fd(&tap->fds[i]);
+	close_fd(&tap->watch);
 	free(tap);
 }
 
@@ -369,6 +422,8 @@ static struct tap *tap_new(const struct port_params *params)
 	tap->up = params->up;
 	for (i = 0; i < params->pairs; i++)
 		tap->fds[i] = -1;
+	/* Without it packets tell. */
+	tap->watch = netdev_watch();
 	return tap;
 }
 
@@ -393,6 +448,7 @@ static int tap_open(struct port **port, const struct port_params *params, char *
 		return ret;
 	}
 	tap->offloads = tap_probe(tap->fds[0]);
+	tap_find(tap);
 	/* Nobody takes packets yet. */
 	for (i = 0; i < params->pairs; i++)
 		tap_set_pair(&tap->port, i, false);
@@ -413,6 +469,7 @@ static int tap_replace(struct tap *tap, const int *fds)
 		if (!ret)
 			tap_set_pair(&tap->port, i, false);
 	}
+	tap_find(tap);
 	return ret;
 }
 
@@ -448,7 +505,15 @@ static int tap_reopen(struct port *port)
 
 static int tap_error(int err)
 {
-	return err == EBADFD || err == ENXIO ? -ENODEV : -err;
+	switch (err) {
+	case EBADFD:
+	case ENXIO:
+		return -ENODEV;
+	case EIO:
+		return -ENETDOWN;
+	default:
+		return -err;
+	}
 }
 
 static ssize_t tap_rx(struct port *port, unsigned int pair, const struct iovec *iov,
@@ -476,8 +541,12 @@ static int tap_set_mtu(struct port *port, unsigned int mtu)
 {
 	const struct tap *tap = tap_of(port);
 	unsigned int now;
-	int ret = netdev_get_mtu(tap->ifname, &now);
+	int ret;
 
+	/* Whose name it is here is somebody else. */
+	if (!tap->index)
+		return -EOPNOTSUPP;
+	ret = netdev_get_mtu(tap->ifname, &now);
 	if (ret || now == mtu)
 		return ret;
 	ret = netdev_set_mtu(tap->ifname, mtu);
@@ -501,4 +570,6 @@ const struct port_ops port_tap = {
 	.set_pair = tap_set_pair,
 	.set_mtu = tap_set_mtu,
 	.reopen = tap_reopen,
+	.link_fd = tap_link_fd,
+	.link = tap_link,
 };

@@ -2,7 +2,8 @@
 # Benchmarks: built with the tests, run by hand through the scripts.
 check_PROGRAMS += tests/bench/bench_blk tests/bench/bench_net tests/bench/bench_tap
 tests_bench_bench_blk_SOURCES = \
-	tests/bench/bench.c tests/bench/bench.h tests/bench/bench_blk.c
+	tests/bench/bench.c tests/bench/bench.h tests/bench/bench_blk.c tests/bench/bench_disk.h \
+	tests/bench/disk_blk.c tests/bench/disk_scsi.c
 tests_bench_bench_blk_LDADD = frontend/libfrontend.la
 
 tests_bench_bench_net_SOURCES = \
@@ -15,4 +16,6 @@ tests_bench_bench_tap_SOURCES = \
 	tests/bench/net_load.c tests/bench/net_load.h tests/bench/tap_wire.c tests/bench/tap_wire.h
 tests_bench_bench_tap_LDADD = frontend/libfrontend.la
 
-EXTRA_DIST += tests/bench/blk.sh tests/bench/lib.sh tests/bench/net.sh tests/bench/tap.sh
+EXTRA_DIST += \
+	tests/bench/blk.sh tests/bench/lib.sh tests/bench/net.sh tests/bench/scsi.sh \
+	tests/bench/tap.sh tests/bench/tcp.sh
