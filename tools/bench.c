@@ -61,7 +61,7 @@ static const struct option_def common_defs[] = {
 };
 
 static const struct option_def single_defs[] = {
-	{ "pid", OPTION_NUMBER, FIELD(pid), .arg = "PID", .min = 1, .max = INT32_MAX,
+	{ "pid", OPTION_NUMBER, FIELD(pid), .arg = "PID", .min = 1, .max = 4194304,
 	  .help = "also tell the CPU time of this process, the back-end" },
 	{ NULL }
 };
