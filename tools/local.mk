@@ -34,8 +34,7 @@ TESTS += tests/unit/test_hist
 tests_unit_test_hist_LDADD = tools/libload.la $(CHECK_LIBS)
 endif
 
-# One file for both, found under the name of each.
-completionsdir = $(datadir)/bash-completion/completions
+# One file for both, found under the name of each; completionsdir is in vhostctl.mk.
 nodist_completions_DATA = tools/completion/vhost-bench tools/completion/vhost-probe
 EXTRA_DIST += tools/completion/vhost-tools.bash
 CLEANFILES += $(nodist_completions_DATA)

@@ -45,6 +45,8 @@ usage "two commands are required" compare -- true {} --
 usage "each command needs a {}" compare -- true -- true {}
 usage "s: not an option" compare s -- true {} -- true {}
 usage "--pid: unknown option" compare --pid=1 -- true {} -- true {}
+usage "--second=net: not a device type like blk" compare --second=net -- true {} -- true {}
+usage "--second=foo: not a device type like blk" compare --second=foo -- true {} -- true {}
 usage "--load-cpu=x: not a list of CPUs" compare --load-cpu=x -- true {} -- true {}
 usage "--backend-cpus=0,: not a list of CPUs" compare --backend-cpus=0, -- true {} -- true {}
 
@@ -196,6 +198,8 @@ mapfile -t a < <(blk a.img)
 mapfile -t b < <(blk b.img)
 runs "two are compared" "^per second .*(.*)" compare blk --rounds=2 --requests=2000 -- "${a[@]}" -- "${b[@]}"
 runs "two are compared, in JSON" '"ratio"' compare --json --rounds=1 --requests=500 --packed -- "${a[@]}" -- "${b[@]}"
+runs "two of different types" "^per second .*(.*)" compare scsi --second=blk --rounds=1 --requests=500 -- \
+	"$top_builddir/scsi/vhost-user-scsi" --socket-path={} --lun=0,file=a.img -- "${b[@]}"
 equal "they leave nothing behind" "$before" "$(listing)"
 refused_with "a command which is not there" 3 "nonesuch: No such file" "$daemon" compare -- nonesuch {} -- "${b[@]}"
 refused_with "a command which ends" 3 "it ended with status 1 before it listened" "$daemon" compare -- false {} -- "${b[@]}"
