@@ -269,8 +269,7 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
 	q->stats.requests -= n;
 	q->quota += n;
 	/* The device knows that these are there, and what it waits for before it pops them. */
-	if (n)
-		q->want_kick = false;
+	q->want_kick = false;
 	while (n--) {
 		struct slot *s = q->taken[--q->take_seq & q->taken_mask];
 
