@@ -4,6 +4,8 @@
 interop_tests = \
 	tests/interop/uml-fio.sh \
 	tests/interop/uml-scsi.sh \
+	tests/interop/qemu-scsi.sh \
+	tests/interop/uml-sg3.sh \
 	tests/interop/qemu-stop.sh \
 	tests/interop/net-qemu.sh \
 	tests/interop/net-migrate.sh \
@@ -37,6 +39,7 @@ EXTRA_DIST += $(interop_tests) \
 	tests/interop/lib-net.sh \
 	tests/interop/guest.sh \
 	tests/interop/guest-net.sh \
+	tests/interop/guest-scsi.sh \
 	tests/interop/pattern.sh \
 	tests/interop/qmp
 
