@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where front-ends come from: a socket of our own at --socket-path, or one given by --fd. */
+/* Where front-ends come from: a socket of our own at --socket-path, or one which was given to us. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -41,20 +41,17 @@ static const char *sock_check(int fd, bool *listening)
 	return NULL;
 }
 
-int daemon_sock_adopt(struct daemon_sock *sock, const struct daemon_conf *conf)
+int daemon_sock_adopt(struct daemon_sock *sock, const char *source, int fd)
 {
-	const char *why;
+	const char *why = sock_check(fd, &sock->listening);
 
-	if (conf->fd < 0)
-		return 0;
-	why = sock_check(conf->fd, &sock->listening);
-	if (!why && fcntl(conf->fd, F_SETFD, FD_CLOEXEC))
+	if (!why && fcntl(fd, F_SETFD, FD_CLOEXEC))
 		why = strerror(errno);
 	if (why) {
-		daemon_err("--fd=%d: %s", conf->fd, why);
+		daemon_err("%s=%d: %s", source, fd, why);
 		return -EINVAL;
 	}
-	sock->fd = conf->fd;
+	sock->fd = fd;
 	return 0;
 }
 
@@ -81,22 +78,22 @@ static mode_t sock_mode(void)
 	return 0666 & ~mask;
 }
 
-int daemon_sock_listen(struct daemon_sock *sock, const struct daemon_conf *conf)
+int daemon_sock_listen(struct daemon_sock *sock, const char *option, const char *path)
 {
 	struct stat st;
 	int fd;
 
-	if (!conf->socket_path)
+	if (!path)
 		return 0;
-	fd = vhost_listen_unix(conf->socket_path, sock_mode());
+	fd = vhost_listen_unix(path, sock_mode());
 	if (fd < 0) {
-		daemon_err("--socket-path=%s: %s", conf->socket_path, sock_reason(-fd));
+		daemon_err("--%s=%s: %s", option, path, sock_reason(-fd));
 		return fd;
 	}
 	sock->fd = fd;
 	sock->listening = true;
-	if (!lstat(conf->socket_path, &st)) {
-		sock->path = conf->socket_path;
+	if (!lstat(path, &st)) {
+		sock->path = path;
 		sock->dev = st.st_dev;
 		sock->ino = st.st_ino;
 	}

@@ -7,8 +7,19 @@ tests_daemon_diff_blk_LDADD = frontend/libfrontend.la
 TESTS += tests/daemon/diff-blk.sh
 EXTRA_DIST += tests/daemon/diff-blk.sh tests/daemon/lib-cli.sh
 
+# Under a service manager.
+check_PROGRAMS += tests/daemon/notified
+tests_daemon_notified_SOURCES = tests/daemon/notified.c
+tests_daemon_notified_LDADD =
+TESTS += tests/daemon/systemd.sh
+EXTRA_DIST += tests/daemon/systemd.sh
+
 if HAVE_CHECK
 check_PROGRAMS += tests/daemon/test_kill_blk
 TESTS += tests/daemon/test_kill_blk
 tests_daemon_test_kill_blk_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+
+check_PROGRAMS += tests/unit/test_systemd
+TESTS += tests/unit/test_systemd
+tests_unit_test_systemd_LDADD = daemons/libdaemons.la $(EVENT_LIBS) $(CHECK_LIBS)
 endif

@@ -5,6 +5,9 @@
  * Each slot of the disk has at most one request outstanding, and the data of each write is its
  * number.  So it is known what each read must give: also, that no write was carried
  * out once more after a later one.
+ *
+ * In one variant the socket is not the daemon's but ours, as a service manager has it: the
+ * front-end connects when there is no daemon, and is served by the next one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,11 +37,14 @@
 static const struct variant {
 	const char *engine;
 	uint64_t format;
+	bool activated;			/* the socket is passed to the daemon */
 } variants[] = {
 	{ "uring", 0 },
 	{ "uring", FE_BIT(VIRTIO_F_RING_PACKED) },
 	{ "threads", 0 },
 	{ "aio", FE_BIT(VIRTIO_F_RING_PACKED) },
+	{ "uring", 0, true },
+	{ "threads", FE_BIT(VIRTIO_F_RING_PACKED), true },
 };
 
 struct slot {
@@ -48,6 +56,7 @@ struct slot {
 struct test {
 	const struct variant *variant;
 	char dir[64], socket[80], image[80];
+	int listening;			/* -1: the daemon makes its socket */
 	pid_t pid;
 	struct fe fe;
 	struct fe_mem mem;
@@ -73,6 +82,18 @@ static unsigned int random_below(unsigned int n)
  * The daemon
  */
 
+/* As systemd does it. */
+static void daemon_exec_activated(int listening, char *path, char *image, char *engine)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	/* Without the flag which closes it. */
+	if (dup2(listening, 3) != 3 || setenv("LISTEN_PID", pid, 1) || setenv("LISTEN_FDS", "1", 1))
+		return;
+	execl(path, path, image, engine, (char *)NULL);
+}
+
 static void daemon_start(struct test *t)
 {
 	const char *builddir = getenv("top_builddir");
@@ -87,7 +108,10 @@ static void daemon_start(struct test *t)
 	ck_assert_int_ge(t->pid, 0);
 	if (!t->pid) {
 		dup2(STDERR_FILENO, STDOUT_FILENO);
-		execl(path, path, socket, image, engine, (char *)NULL);
+		if (t->listening >= 0)
+			daemon_exec_activated(t->listening, path, image, engine);
+		else
+			execl(path, path, socket, image, engine, (char *)NULL);
 		_exit(127);
 	}
 }
@@ -104,8 +128,11 @@ static void daemon_kill(struct test *t)
 
 static void daemon_connect(struct test *t)
 {
-	daemon_start(t);
+	if (t->listening < 0)
+		daemon_start(t);
 	ck_assert_int_eq(fe_connect(&t->fe, t->socket), 0);
+	if (t->listening >= 0)
+		daemon_start(t);
 	ck_assert_int_eq(fe_negotiate(&t->fe, FEATURES | t->variant->format, ~UINT64_C(0)), 0);
 	ck_assert_uint_eq(t->fe.features & t->variant->format, t->variant->format);
 	ck_assert_int_eq(fe_set_features(&t->fe, t->fe.features), 0);
@@ -208,6 +235,21 @@ static void load(struct test *t, unsigned int count)
 	}
 }
 
+/* A number above 3, so that dup2() in the child gives an fd which stays open. */
+static int listen_at(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int first = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = fcntl(first, F_DUPFD_CLOEXEC, 4);
+
+	ck_assert_int_ge(fd, 4);
+	close(first);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	return fd;
+}
+
 static void test_init(struct test *t, const struct variant *variant)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -226,6 +268,7 @@ static void test_init(struct test *t, const struct variant *variant)
 	ck_assert_ptr_nonnull(mkdtemp(t->dir));
 	snprintf(t->socket, sizeof(t->socket), "%s/socket", t->dir);
 	snprintf(t->image, sizeof(t->image), "%s/image", t->dir);
+	t->listening = variant->activated ? listen_at(t->socket) : -1;
 	fd = open(t->image, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(ftruncate(fd, SLOTS * SLOT_SIZE), 0);
@@ -242,6 +285,8 @@ static void test_exit(struct test *t)
 	fe_ring_free(&t->ring);
 	fe_mem_free(&t->mem);
 	close(t->inflight_fd);
+	if (t->listening >= 0)
+		close(t->listening);
 	unlink(t->socket);
 	unlink(t->image);
 	rmdir(t->dir);
@@ -264,7 +309,8 @@ START_TEST(killed_under_load)
 	unsigned int round, i, lost = 0;
 
 	rng = (uint64_t)getpid() << 20 | 1;
-	printf("# seed %#lx, engine %s\n", (unsigned long)rng, variants[_i].engine);
+	printf("# seed %#lx, engine %s%s\n", (unsigned long)rng, variants[_i].engine,
+	       variants[_i].activated ? ", socket activated" : "");
 	test_init(&test, &variants[_i]);
 	atexit(clean_up);
 	for (round = 0; round < ROUNDS; round++) {
