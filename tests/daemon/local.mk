@@ -15,8 +15,9 @@ TESTS += tests/daemon/systemd.sh
 EXTRA_DIST += tests/daemon/systemd.sh
 
 if HAVE_CHECK
-check_PROGRAMS += tests/daemon/test_kill_blk
-TESTS += tests/daemon/test_kill_blk
+check_PROGRAMS += tests/daemon/test_kill_blk tests/daemon/test_control
+TESTS += tests/daemon/test_kill_blk tests/daemon/test_control
+tests_daemon_test_control_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 tests_daemon_test_kill_blk_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 
 check_PROGRAMS += tests/unit/test_systemd
