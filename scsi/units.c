@@ -45,6 +45,8 @@ const struct option_def unit_keys[] = {
 	  .help = "file which keeps persistent reservations" },
 	{ "passthrough", OPTION_TEXT, FIELD(passthrough), .arg = "PATH",
 	  .help = "a SCSI device of the host, /dev/sgN, instead of an image" },
+	{ "timeout", OPTION_NUMBER, FIELD(timeout), .arg = "N", .max = 86400,
+	  .help = "of the commands to that device, in seconds (default none)" },
 	{ 0 }
 };
 
@@ -93,6 +95,8 @@ static const char *unit_conflict(const struct unit *u)
 		return "passthrough: the device has all other properties itself";
 	if (u->passthrough)
 		return NULL;
+	if (u->timeout)
+		return "timeout: it is for passthrough";
 	if (null && u->file)
 		return "engine=null, file: this engine has no image";
 	if (null && !u->size)
@@ -304,6 +308,7 @@ int unit_serve(struct units *units, struct unit *u, char why[UNIT_WHY_SIZE])
 		.address = u->address,
 		.storage = u->image ? u->image->storage : NULL,
 		.passthrough = u->passthrough,
+		.timeout = u->timeout,
 		.cdrom = u->cdrom,
 		.block_size = u->cdrom ? 0 : block_size_of[u->block_size],
 		.serial = unit_serial(u, serial),
