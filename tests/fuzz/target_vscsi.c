@@ -30,10 +30,10 @@
 #define UNITS		4u
 #define IMAGE		(64u << 10)	/* bytes */
 #define GPA		0x100000u
-#define MEMORY		(256u << 10)	/* bytes of guest memory, rings included */
-#define SLOTS		16u		/* of requests, in guest memory */
-#define SLOT		4096u
-#define ANSWER		2048u		/* where in a slot the device writes */
+#define MEMORY		(1u << 20)	/* bytes of guest memory, rings included */
+#define SLOTS		8u		/* of requests, in guest memory */
+#define SLOT		32768u
+#define ANSWER		16384u		/* where in a slot the device writes */
 
 /* Units 0 and 1 have lost their unit attention before the input begins. */
 static const struct fuzz_unit {
@@ -223,7 +223,7 @@ static void vscsi_put(struct vscsi *v, struct fe_ring *ring, uint8_t *slot, size
 	fe_ring_submit(ring);
 }
 
-/* A whole command, with up to a kilobyte of data each way. */
+/* A whole command, with up to eight kilobytes of data each way. */
 static void vscsi_command(struct vscsi *v)
 {
 	struct fe_ring *ring = &v->ring[2 + input_u8(&v->in) % 2];
@@ -232,7 +232,7 @@ static void vscsi_command(struct vscsi *v)
 	struct virtio_scsi_cmd_req head = {
 		.tag = input_u8(&v->in) % 8, .task_attr = how & 8 ? how >> 4 & 3 : 0,
 	};
-	const size_t out = input_u8(&v->in) * 4u, in = input_u8(&v->in) * 4u;
+	const size_t out = input_u8(&v->in) * 32u, in = input_u8(&v->in) * 32u;
 
 	vscsi_address(v, head.lun);
 	input_bytes(&v->in, head.cdb, 6u + (how & 3) * 4);
