@@ -114,6 +114,7 @@ struct scsi_lun_params {
 	struct scsi_address address;
 	struct storage *storage;	/* outlives the unit; NULL: passthrough */
 	const char *passthrough;	/* a /dev/sg device; NULL: none */
+	unsigned int timeout;		/* of its commands, in seconds; 0: none */
 	bool cdrom;
 	unsigned int block_size;	/* bytes, 512 or 4096; 0: 512, and 2048 of a CD-ROM */
 	const char *serial;		/* up to 20 characters; NULL: made of the address */
