@@ -365,10 +365,20 @@ static void vscsi_step(struct vscsi *v)
  * Life
  */
 
+/* A driver which has gone, because of a bad message, leaves units as after power on. */
+static void vscsi_connection(void *arg, bool up)
+{
+	struct vscsi *v = arg;
+
+	if (!up)
+		memset(v->told, true, sizeof(v->told));
+}
+
 static void vscsi_new(struct vscsi *v)
 {
 	const struct virtio_scsi_params params = {
 		.name = "fuzz", .control = v->s.worker, .queues = RINGS - 2,
+		.arg = v, .connection = vscsi_connection,
 	};
 	unsigned int i;
 
@@ -425,13 +435,12 @@ static void vscsi_end(struct vscsi *v)
 	unsigned int i;
 
 	stepped_run(&v->s);
-	/* A driver which has gone leaves units as after power on. */
-	for (i = 0; i < UNITS; i++)
+	for (i = 0; i < UNITS; i++) {
 		unit_note(v, i);
-	stepped_halt(&v->s);
-	for (i = 0; i < UNITS; i++)
 		if (!v->told[i])
 			image_check(i);
+	}
+	stepped_halt(&v->s);
 	for (i = 0; i < RINGS; i++)
 		fe_ring_free(&v->ring[i]);
 	fe_mem_free(&v->mem);
