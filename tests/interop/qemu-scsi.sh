@@ -150,6 +150,7 @@ END
 	stop_daemon "scsi$n"
 }
 
+on_reboot=reset
 make_cd
 test_queues 1
 test_queues 2
