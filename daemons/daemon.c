@@ -89,10 +89,14 @@ const struct daemon_queues daemon_request_queues = {
 	.width = 1,
 };
 
-/* With a control queue there are as many virtqueues as a device may have. */
+/*
+ * With a control queue these are 255 of the 256 virtqueues which a device may have: SET_VRING_KICK
+ * and SET_VRING_CALL number the queue with 8 bits of their 64 (VHOST_USER_VRING_IDX_MASK), so the
+ * eventfds of further ones could not be handed over.
+ */
 const struct daemon_queues daemon_queue_pairs = {
 	.option = { { "queue-pairs", OPTION_NUMBER, FIELD(num_queues), .arg = "N",
-		      .min = 1, .max = 127,
+		      .min = 1, .max = 127, .limit = "a vhost-user device has up to 256 queues",
 		      .help = "pairs of a receive and a transmit queue, 1 to 127 (default 1)" } },
 	.noun = "pairs of queues",
 	.count = 1,

@@ -63,8 +63,9 @@ static int option_in_range(const struct option_def *def, uint64_t n, char *why)
 		return 0;
 	if (def->type == OPTION_SIZE)
 		return option_refuse(why, "too %s", n < def->min ? "small" : "large");
-	return option_refuse(why, "not in the range from %" PRIu64 " to %" PRIu64, def->min,
-			     def->max);
+	return option_refuse(why, "not in the range from %" PRIu64 " to %" PRIu64 "%s%s", def->min,
+			     def->max, n > def->max && def->limit ? ": " : "",
+			     n > def->max && def->limit ? def->limit : "");
 }
 
 static int option_set_number(const struct option_def *def, unsigned int *field, const char *value,
@@ -333,16 +334,27 @@ static int options_parse_one(struct option_table *tables, unsigned int n, char *
 	return -EINVAL;
 }
 
-int options_parse(struct option_table *tables, unsigned int n, int argc, char **argv)
+int options_parse_operands(struct option_table *tables, unsigned int n, int argc, char **argv,
+			   struct option_operands *operands)
 {
 	int i, took;
 
 	for (i = 1; i < argc; i += took) {
+		if (argv[i][0] != '-' && operands->num < operands->max) {
+			operands->values[operands->num++] = argv[i];
+			took = 1;
+			continue;
+		}
 		took = options_parse_one(tables, n, argv + i);
 		if (took < 0)
 			return took;
 	}
 	return 0;
+}
+
+int options_parse(struct option_table *tables, unsigned int n, int argc, char **argv)
+{
+	return options_parse_operands(tables, n, argc, argv, &(struct option_operands){ 0 });
 }
 
 /*

@@ -40,6 +40,7 @@ struct option_def {
 	const char *arg;		/* what --help calls the value */
 	const char *help;		/* one line */
 	uint64_t min, max;		/* number, size: bounds; text: max is its longest, if not 0 */
+	const char *limit;		/* number: why no more than max, for the message; or NULL */
 	const char *const *choices;	/* words, then NULL */
 	const struct option_def *keys;	/* list: what a value consists of, for --help; may be NULL */
 };
@@ -86,6 +87,16 @@ bool options_asked(int argc, char **argv, const char *name);
  * good, which has been logged.
  */
 int options_parse(struct option_table *tables, unsigned int n, int argc, char **argv);
+
+/* Arguments which belong to no option; others are refused. */
+struct option_operands {
+	const char **values;		/* the caller's, max of them */
+	unsigned int num, max;
+};
+
+/* The same with operands between the options. */
+int options_parse_operands(struct option_table *tables, unsigned int n, int argc, char **argv,
+			   struct option_operands *operands);
 
 /* The lines of --help for one table. */
 void options_help(const struct option_def *defs, FILE *out);

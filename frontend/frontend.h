@@ -136,6 +136,7 @@ struct fe_ring_stats {
 	uint64_t kicks;			/* notifications sent */
 	uint64_t kicks_saved;		/* notifications which the device did not want */
 	uint64_t signals;		/* reads of the call fd which found it signalled */
+	uint64_t interrupts;		/* how often it was signalled until then */
 };
 
 /* The parts of a split ring, for all who want to write what a driver should not. */
@@ -264,6 +265,13 @@ void fe_ring_submit(struct fe_ring *ring);
  */
 int fe_ring_get(struct fe_ring *ring, void **cookie, uint32_t *len);
 
+/*
+ * The same as fe_ring_get() and fe_ring_add() with the same buffers, but as cheap as a driver can
+ * be whose buffers stay where they are: for load generators.  -EOPNOTSUPP: in order, or the chain
+ * has several descriptors in the ring.
+ */
+int fe_ring_recycle(struct fe_ring *ring, void **cookie, uint32_t *len);
+
 /* Whether fe_ring_get() has something. */
 bool fe_ring_ready(const struct fe_ring *ring);
 
@@ -272,6 +280,11 @@ bool fe_ring_ready(const struct fe_ring *ring);
  * FE_RING_POLL by looking again and again.  -ETIMEDOUT; -EIO: the err fd was signalled.
  */
 int fe_ring_wait(struct fe_ring *ring, int timeout_ms);
+
+#define FE_RINGS_MAX	64		/* in one fe_rings_wait() */
+
+/* The same for one of several rings, which all poll as the first one does. */
+int fe_rings_wait(struct fe_ring *const *rings, unsigned int num, int timeout_ms);
 
 /*
  * Ask the device for an interrupt when it uses the next chain, or for none.  fe_ring_irq_on()
@@ -392,6 +405,7 @@ struct fe {
 	int backend_fd;			/* our end of the back-end channel, owned; -1: none */
 	int timeout_ms;			/* for each send and each receive */
 	bool no_ack;			/* never set NEED_REPLY */
+	bool any_log_reply;		/* take any reply to SET_LOG_BASE, as QEMU does */
 	bool gpa;			/* for fe_negotiate(): choose GPA_ADDRESSES, too */
 	uint64_t offered;		/* the last answer to GET_FEATURES */
 	uint64_t features;		/* chosen by fe_negotiate(), or set by fe_set_features() */
@@ -409,6 +423,8 @@ int fe_pair(struct fe *fe, int *other);
 
 /* Connect to a listening socket, for which it waits up to FE_TIMEOUT_MS. */
 int fe_connect(struct fe *fe, const char *path);
+/* The same with another limit; with 0 it tries once, and the errno says why not. */
+int fe_connect_within(struct fe *fe, const char *path, int timeout_ms);
 
 /* Close the connection and the back-end channel. */
 void fe_close(struct fe *fe);

@@ -269,8 +269,7 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
 	q->stats.requests -= n;
 	q->quota += n;
 	/* The device knows that these are there, and what it waits for before it pops them. */
-	if (n)
-		q->want_kick = false;
+	q->want_kick = false;
 	while (n--) {
 		struct slot *s = q->taken[--q->take_seq & q->taken_mask];
 
@@ -289,12 +288,25 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
  * Giving back
  */
 
+/* A driver which polls can go on with these while we do the rest; who sleeps is told once only. */
+static __attribute__((noinline)) void queue_publish_early(struct vhost_queue *q)
+{
+	q->ring.ops->publish(&q->ring, q->done, q->done_cnt);
+	if (unlikely(q->params.timed))
+		latency_note(q);
+	q->ring_written = true;
+	q->done_cnt = 0;
+	q->untold = true;
+}
+
 static inline __attribute__((always_inline)) void queue_done(struct vhost_queue *q, struct slot *s)
 {
 	if (unlikely(q->params.timed))
 		q->since[q->done_cnt] = s->since;
 	q->done[q->done_cnt++] = s->elem;
 	queue_close_slot(q, s);
+	if (unlikely(q->done_cnt == QUEUE_EARLY))
+		queue_publish_early(q);
 }
 
 /*
@@ -381,13 +393,11 @@ void queue_close_unordered(struct vhost_queue *q)
 
 void queue_publish(struct vhost_queue *q)
 {
-	if (!q->done_cnt)
+	if (q->done_cnt)
+		queue_publish_early(q);
+	if (!q->untold)
 		return;
-	q->ring.ops->publish(&q->ring, q->done, q->done_cnt);
-	if (unlikely(q->params.timed))
-		latency_note(q);
-	q->ring_written = true;
-	q->done_cnt = 0;
+	q->untold = false;
 	if ((q->conf.call_fd < 0 && !q->conf.inband) || !q->ring.ops->signal_needed(&q->ring)) {
 		q->stats.suppressed++;
 		return;

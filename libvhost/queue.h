@@ -165,6 +165,7 @@ struct vhost_queue {
 	struct ring_elem *done;		/* pushed and not published */
 	uint64_t *since;		/* when each of these was popped; params.timed only */
 	unsigned int done_cnt;
+	bool untold;			/* published, and whether to signal is still to be decided */
 	unsigned int outstanding;	/* popped, not pushed and not abandoned */
 	bool ring_written;		/* the ring's memory, and that is not in the log yet */
 	bool log_missed;		/* requests, without a log or with a stale one */
@@ -194,6 +195,9 @@ void queue_resume(struct vhost_queue *q, const char *why);
 
 /* Requests of one queue in one round, so that others get their turn. */
 #define QUEUE_QUOTA 256
+
+/* So many are published at once, without waiting for the round's end. */
+#define QUEUE_EARLY 64
 
 extern const struct round_ops queue_round_ops;
 

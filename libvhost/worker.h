@@ -33,7 +33,12 @@ void worker_join(struct vhost_worker *w, struct round_member *m);
 void worker_leave(struct round_member *m);
 
 /* Call ops->end at the end of this round. */
-void worker_touch(struct round_member *m);
+void worker_touch_first(struct round_member *m);
+static inline void worker_touch(struct round_member *m)
+{
+	if (!m->touched)
+		worker_touch_first(m);
+}
 /* Call ops->again in the next round. */
 void worker_again(struct round_member *m);
 

@@ -22,7 +22,7 @@
 #include "hdr.h"
 #include "util.h"
 
-#define PORT_PAIRS_MAX	127		/* so that there is room for the control queue */
+#define PORT_PAIRS_MAX	127		/* with the control queue all that vhost-user can number */
 #define PORT_HDR_MAX	12u		/* bytes of a header; without MRG_RXBUF of legacy drivers 10 */
 /* Bytes of a packet behind its header: 64 KiB of IP, an Ethernet header with a VLAN tag. */
 #define PORT_PACKET_MAX	(65535u + 14 + 4)
@@ -60,6 +60,8 @@ struct port_params {
 
 struct port_ops {
 	const char *name;
+	/* Up to so many bytes, header included, tx of a packet in one piece is worth a copy. */
+	size_t tx_whole;
 
 	/*
 	 * -errno, and a line which says what is wrong and with which option in why.

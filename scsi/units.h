@@ -32,6 +32,7 @@ struct unit {
 	const char *serial;		/* NULL: not given */
 	const char *passthrough;	/* likewise */
 	const char *reservations;	/* likewise */
+	unsigned int timeout;		/* of passthrough, in seconds; 0: not given */
 
 	char *text;			/* into which these point; changed by the parser */
 	char *name;			/* how --lun has it */

@@ -234,7 +234,8 @@ static void vs_begin(struct vs_queue *vq, struct vhost_req *req)
 		vs_malformed(req);
 		return;
 	}
-	memset(head.cdb, 0, sizeof(head.cdb));
+	if (unlikely(header < sizeof(head)))
+		memset(head.cdb, 0, sizeof(head.cdb));
 	vhost_req_read(req, 0, &head, MIN(sizeof(head), header));
 	vc->req = req;
 	vc->copy = NULL;
