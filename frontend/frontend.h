@@ -405,6 +405,7 @@ struct fe {
 	int backend_fd;			/* our end of the back-end channel, owned; -1: none */
 	int timeout_ms;			/* for each send and each receive */
 	bool no_ack;			/* never set NEED_REPLY */
+	bool any_log_reply;		/* take any reply to SET_LOG_BASE, as QEMU does */
 	bool gpa;			/* for fe_negotiate(): choose GPA_ADDRESSES, too */
 	uint64_t offered;		/* the last answer to GET_FEATURES */
 	uint64_t features;		/* chosen by fe_negotiate(), or set by fe_set_features() */

@@ -144,9 +144,11 @@ static void queue_free_slots(struct vhost_queue *q)
 	free(q->free);
 	free(q->taken);
 	free(q->done);
+	free(q->since);
 	q->slots = NULL;
 	q->free = q->taken = NULL;
 	q->done = NULL;
+	q->since = NULL;
 	q->free_cnt = 0;
 }
 
@@ -173,7 +175,8 @@ static int queue_alloc_slots(struct vhost_queue *q, unsigned int num)
 	q->free = calloc(num, sizeof(q->free[0]));
 	q->taken = calloc(q->taken_mask + 1, sizeof(q->taken[0]));
 	q->done = calloc(num, sizeof(q->done[0]));
-	if (!q->slots || !q->free || !q->taken || !q->done) {
+	q->since = q->params.timed ? calloc(num, sizeof(q->since[0])) : NULL;
+	if (!q->slots || !q->free || !q->taken || !q->done || (q->params.timed && !q->since)) {
 		queue_free_slots(q);
 		return -ENOMEM;
 	}

@@ -237,7 +237,7 @@ static void worker_again_event(evutil_socket_t fd, short what, void *arg)
  * Polling
  */
 
-static uint64_t worker_now(void)
+uint64_t worker_now(void)
 {
 	struct timespec ts;
 

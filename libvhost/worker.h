@@ -42,6 +42,9 @@ static inline void worker_touch(struct round_member *m)
 /* Call ops->again in the next round. */
 void worker_again(struct round_member *m);
 
+/* CLOCK_MONOTONIC, in ns. */
+uint64_t worker_now(void);
+
 /* Whether the worker polls at the moment, so that notifications are not wanted. */
 bool worker_polls(const struct vhost_worker *w);
 
