@@ -232,15 +232,15 @@ static const char *chain_add_table(struct chain *c, struct chain_env *env, uint6
 	return "an indirect descriptor chain which loops";
 }
 
-const char *chain_add_slowly(struct chain *c, struct chain_env *env, const struct chain_desc *d)
+const char *chain_add_slowly(struct chain *c, struct chain_env *env, struct chain_desc d)
 {
 	if (unlikely(++c->descs > env->direct_max))
 		return "a descriptor chain which loops";
-	if (likely(!(d->flags & VRING_DESC_F_INDIRECT)))
-		return chain_add_plain(c, env, d);
+	if (likely(!(d.flags & VRING_DESC_F_INDIRECT)))
+		return chain_add_plain(c, env, &d);
 	if (unlikely(!env->indirect))
 		return "an indirect descriptor, which was not negotiated";
-	if (unlikely(d->flags & VRING_DESC_F_NEXT))
+	if (unlikely(d.flags & VRING_DESC_F_NEXT))
 		return "a descriptor with both INDIRECT and NEXT";
-	return chain_add_table(c, env, d->addr, d->len);
+	return chain_add_table(c, env, d.addr, d.len);
 }

@@ -210,7 +210,7 @@ static const char *packed_take(struct ring *r, struct chain *c, struct chain_env
 	struct chain_desc d;
 	const char *why;
 
-	if (unlikely(ring_again(r)))
+	if (unlikely(r->inflight && ring_again(r)))
 		return packed_take_again(r, c, env, elem);
 	chain_begin(c);
 	if (unlikely(r->inflight))
@@ -220,7 +220,7 @@ static const char *packed_take(struct ring *r, struct chain *c, struct chain_env
 			return "a descriptor chain which is longer than the free part of the ring";
 		if (unlikely(!packed_read(r, slot, wrap, &d)))
 			return "a descriptor which is not available in a chain which is";
-		why = chain_add(c, env, &d);
+		why = !c->descs && chain_set_only(c, env, &d) ? NULL : chain_add(c, env, &d);
 		if (!why && unlikely(r->inflight))
 			why = inflight_packed_add(r->inflight, &d);
 		if (unlikely(why))

@@ -137,7 +137,7 @@ START_TEST(long_batches_are_published_early)
 	seen_at = 0;
 	steps_add(&steps, 1, 200, STEPS_HDR + 100);
 	steps_work(steps.base);
-	ck_assert_uint_eq(seen_at, 64);
+	ck_assert_uint_eq(seen_at, 32);
 	ck_assert_uint_eq(steps_get(&steps, 1, 0), 200);
 	steps_close(&steps);
 }
