@@ -265,6 +265,13 @@ void fe_ring_submit(struct fe_ring *ring);
  */
 int fe_ring_get(struct fe_ring *ring, void **cookie, uint32_t *len);
 
+/*
+ * The same as fe_ring_get() and fe_ring_add() with the same buffers, but as cheap as a driver can
+ * be whose buffers stay where they are: for load generators.  -EOPNOTSUPP: in order, or the chain
+ * has several descriptors in the ring.
+ */
+int fe_ring_recycle(struct fe_ring *ring, void **cookie, uint32_t *len);
+
 /* Whether fe_ring_get() has something. */
 bool fe_ring_ready(const struct fe_ring *ring);
 

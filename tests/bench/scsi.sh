@@ -53,15 +53,13 @@ instructions()
 	local out=$work/$1.$2.callgrind socket=$work/$1.sock
 
 	make_command "$1" "$socket"
-	# What libtool has built may be a script which calls the program.
-	valgrind --quiet --trace-children=yes --tool=callgrind --callgrind-out-file="$out.%p" \
-		"${command[@]}" 2>"$work/log" &
+	valgrind --quiet --tool=callgrind --callgrind-out-file="$out" "${command[@]}" 2>"$work/log" &
 	pids+=($!)
 	wait_for "$socket" "${pids[-1]}"
 	"$bench" "$1" "${options[@]}" --depth="${depths%%,*}" --requests="$2" "$socket" >"$work/bench" ||
 		die "$1 failed"
 	end_all
-	count=$(sed -n 's/^totals: //p' "$out".* | sort -n | tail -n1)
+	count=$(sed -n 's/^totals: //p' "$out")
 }
 
 need "$bench" "build it, or set VHOST_BENCH"
@@ -71,6 +69,10 @@ begin "$dir"
 
 if [[ $callgrind ]]; then
 	need valgrind "it is in the package of this name"
+	# What libtool has built is a script which calls the program.
+	export LD_LIBRARY_PATH=$top_builddir/libvhost/.libs
+	[[ ! -e ${scsi%/*}/.libs/${scsi##*/} ]] || scsi=${scsi%/*}/.libs/${scsi##*/}
+	[[ ! -e ${blk%/*}/.libs/${blk##*/} ]] || blk=${blk%/*}/.libs/${blk##*/}
 	few=20000 many=60000
 	for kind in scsi blk; do
 		instructions "$kind" $few
