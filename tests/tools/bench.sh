@@ -198,7 +198,19 @@ check "a back-end which is killed: the message" grep -q "the back-end has closed
 
 # A signal ends the measurement, and what was measured is printed.
 serve_blk signal
-timeout -s INT 2 "$daemon" blk --time=600 "$tmp/signal.sock" >"$tmp/out" 2>&1
+timeout 120 "$daemon" blk --time=600 "$tmp/signal.sock" >"$tmp/out" 2>&1 &
+pids[driver]=$!
+# As soon as it has spent some CPU time, which it does on requests only.
+at_work()
+{
+	local pid
+
+	pid=$(pgrep -P "${pids[driver]}") || return 1
+	awk '{ exit $14 + $15 < 40 }' "/proc/$pid/stat" && kill -INT "$pid"
+}
+wait_until 60 at_work
+end_process driver
+equal "SIGINT: the exit status" 0 $?
 check "SIGINT: what there is is printed" grep -q "^  rate" "$tmp/out"
 end_serving signal
 

@@ -4,7 +4,8 @@
  *
  * usage: reflect IFNAME [spoil]
  *
- * With "spoil" the last byte of each is changed.  It prints a line when it is ready, and goes on until it is ended.
+ * With "spoil" the last byte of each is changed.  It prints a line when it is ready, and goes on
+ * until it is ended.
  */
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
