@@ -10,7 +10,7 @@ uml_type=8
 uml_drivers="virtio_scsi sd_mod"
 guest_libs+=("$interop/guest-scsi.sh")
 bytes=$((4 << 20))
-rounds=5
+rounds=3
 
 # ctl METHOD KEY=VALUE...: a row which is ok if the daemon does it.
 ctl()
@@ -72,16 +72,17 @@ wait $load3
 check "its load has an error" [ $? -ne 0 ]
 check "the first load goes on" works $load1 load1
 
+# Linux adds no other unit than 0 to a target which it does not know.
 round=0
 while [ $((round += 1)) -le $ROUNDS ]; do
 	echo "ROUND $round"
-	new=$(disk 2:$round)
+	new=$(disk $((1 + round)):0)
 	check "round $round: one comes" size_is $new $((2048 * round))
 	$LOADER run /dev/$new $((round << 20)) 2 >load2 2>&1 &
 	load2=$!
 	check "round $round: it is used" works $load2 load2
 	echo "LOADED $round"
-	check "round $round: and goes" wait_for not unit_is_there 2:$round
+	check "round $round: and goes" wait_for not unit_is_there $((1 + round)):0
 	wait $load2
 	check "round $round: its load has an error" [ $? -ne 0 ]
 done
@@ -100,9 +101,9 @@ uml_says guest GONE
 ctl lun-remove lun=1:0
 for ((round = 1; round <= rounds; round++)); do
 	uml_says guest "ROUND $round"
-	ctl lun-add lun=2:$round file="$tmp/new$round.img" size=${round}M
+	ctl lun-add lun=$((1 + round)):0 file="$tmp/new$round.img" size=${round}M
 	uml_says guest "LOADED $round"
-	ctl lun-remove lun=2:$round
+	ctl lun-remove lun=$((1 + round)):0
 done
 end_uml_guest guest
 check "host: each block of the load is whole" "$top_builddir/tests/interop/load" check "$one" $bytes
