@@ -15,9 +15,11 @@
 #include <linux/virtio_config.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "internal.h"
+#include "sandbox.h"
 #include "util.h"
 
 #define THREADS_MAX 64
@@ -25,11 +27,21 @@
 #define QUEUE_SIZE_DEFAULT 1024
 #define STATUS_SIZE 128
 
+/* Sanitizers make system calls of their own. */
+#ifdef SANITIZED
+#define SANDBOX_DEFAULT SANDBOX_NONE
+#define SANDBOX_DEFAULT_TEXT "none, because of the sanitizer"
+#else
+#define SANDBOX_DEFAULT SANDBOX_FULL
+#define SANDBOX_DEFAULT_TEXT "full"
+#endif
+
 struct daemon_run {
 	const struct daemon *daemon;
 	struct daemon_conf conf;
 	void *own;			/* daemon->own_size bytes */
 	struct daemon_sock sock;
+	struct sandbox sandbox;
 	int passed_fd;			/* of the service manager's socket; negative: none */
 	struct vhost_worker *control;
 	struct vhost_worker *workers[THREADS_MAX];
@@ -56,6 +68,10 @@ static const enum vhost_log_level log_level_of[] = {
 	[LEVEL_INFO] = VHOST_LOG_INFO, [LEVEL_DEBUG] = VHOST_LOG_DEBUG,
 };
 
+/* In the order of enum sandbox_mode and enum seccomp_mode. */
+static const char *const sandbox_modes[] = { "full", "basic", "none", NULL };
+static const char *const seccomp_modes[] = { "kill", "log", "off", NULL };
+
 #define FIELD(field) .offset = offsetof(struct daemon_conf, field)
 
 static const struct option_def common_options[] = {
@@ -77,6 +93,12 @@ static const struct option_def common_options[] = {
 	  .help = "offer to work behind an IOMMU which the front-end emulates" },
 	{ "log-level", OPTION_CHOICE, FIELD(log_level), .choices = log_levels,
 	  .help = "what to say on stderr (default info)" },
+	{ "sandbox", OPTION_CHOICE, FIELD(sandbox), .choices = sandbox_modes,
+	  .help = "what to renounce of the user's rights (default " SANDBOX_DEFAULT_TEXT ")" },
+	{ "seccomp", OPTION_CHOICE, FIELD(seccomp), .choices = seccomp_modes,
+	  .help = "what an unexpected system call costs with --sandbox=full (default kill)" },
+	{ "user", OPTION_TEXT, FIELD(user), .arg = "NAME", .help = "become this user" },
+	{ "group", OPTION_TEXT, FIELD(group), .arg = "NAME", .help = "become a member of this group" },
 	{ "print-capabilities", OPTION_ACTION,
 	  .help = "print the capabilities as JSON, and exit" },
 	{ "help", OPTION_ACTION, .help = "print this help, and exit" },
@@ -246,6 +268,50 @@ static int daemon_configure(struct daemon_run *run, int argc, char **argv)
 }
 
 /*
+ * Sandbox
+ */
+
+void daemon_need_file(struct daemon_run *run, const char *path, enum daemon_access access)
+{
+	sandbox_need_file(&run->sandbox, path, access);
+}
+
+void daemon_need_image(struct daemon_run *run, const char *path, bool read_only, uint64_t size)
+{
+	struct stat sb;
+	bool there = !stat(path, &sb);
+
+	daemon_need_file(run, path, read_only ? DAEMON_READ : !there && size ? DAEMON_MAKE :
+			 DAEMON_WRITE);
+	/* What the kernel says about it. */
+	if (there && S_ISBLK(sb.st_mode))
+		daemon_need_file(run, "/sys/devices", DAEMON_READ);
+}
+
+void daemon_need_cap(struct daemon_run *run, unsigned int cap)
+{
+	sandbox_need_cap(&run->sandbox, cap);
+}
+
+static int daemon_renounce(struct daemon_run *run)
+{
+	const struct daemon_conf *conf = &run->conf;
+	struct sandbox *s = &run->sandbox;
+
+	s->mode = conf->sandbox;
+	s->seccomp = conf->seccomp;
+	s->user = conf->user;
+	s->group = conf->group;
+	s->ioctls = run->daemon->ioctls;
+	if (conf->socket_path)
+		daemon_need_file(run, conf->socket_path, DAEMON_SOCKET);
+	/* For a postcopy migration, if the system call is not for us. */
+	daemon_need_file(run, "/dev/userfaultfd", DAEMON_WRITE);
+	run->daemon->needs(run);
+	return sandbox_early(s);
+}
+
+/*
  * Workers
  */
 
@@ -405,6 +471,8 @@ static int daemon_loop(struct daemon_run *run)
 	}
 	ret = daemon_attach(run);
 	if (!ret)
+		ret = sandbox_late(&run->sandbox);
+	if (!ret)
 		ret = daemon_ready(run);
 	if (!ret)
 		vhost_worker_run(run->control);
@@ -478,7 +546,8 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 {
 	struct daemon_run run = {
 		.daemon = d,
-		.conf = { .fd = -1, .num_queues = d->queues->count, .log_level = LEVEL_INFO },
+		.conf = { .fd = -1, .num_queues = d->queues->count, .log_level = LEVEL_INFO,
+			  .sandbox = SANDBOX_DEFAULT },
 		.sock = DAEMON_SOCK_NONE,
 		.passed_fd = -ENOENT,
 	};
@@ -488,6 +557,7 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 	daemon_log_open(d->name);
 	if (daemon_act(d, argc, argv, &status))
 		return status;
+	sandbox_init(&run.sandbox);
 	if (daemon_systemd_open())
 		return DAEMON_FAILED;
 	run.own = calloc(1, d->own_size);
@@ -498,10 +568,11 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 	if (!daemon_configure(&run, argc, argv)) {
 		daemon_signals_init();
 		status = DAEMON_FAILED;
-		if (!daemon_adopt(&run) && !daemon_serve(&run))
+		if (!daemon_adopt(&run) && !daemon_renounce(&run) && !daemon_serve(&run))
 			status = DAEMON_OK;
 		close_fd(&run.sock.fd);
 	}
+	sandbox_exit(&run.sandbox);
 	daemon_systemd_close();
 	if (d->forget)
 		d->forget(&run);

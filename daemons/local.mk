@@ -4,5 +4,6 @@ noinst_LTLIBRARIES += daemons/libdaemons.la
 daemons_libdaemons_la_SOURCES = \
 	daemons/daemon.c daemons/daemon.h daemons/internal.h daemons/log.c \
 	daemons/options.c daemons/options.h daemons/signals.c daemons/sock.c \
-	daemons/systemd.c
-daemons_libdaemons_la_LIBADD = libvhost/libvhost.la $(EVENT_LIBS)
+	daemons/landlock.c daemons/sandbox.c daemons/sandbox.h daemons/seccomp.c daemons/systemd.c
+daemons_libdaemons_la_LIBADD = libvhost/libvhost.la $(EVENT_LIBS) \
+	$(CAP_NG_LIBS) $(SECCOMP_LIBS)

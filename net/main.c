@@ -2,6 +2,10 @@
 /* vhost-user-net: a tap interface as a virtual machine's network. */
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/capability.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +195,17 @@ static bool net_take_values(struct net *net, unsigned int pairs)
  * The sequence
  */
 
+static void net_needs(struct daemon_run *run)
+{
+	const struct net *net = daemon_own(run);
+
+	if (!net->tap)
+		return;
+	/* At any time: the interface may go and come back. */
+	daemon_need_file(run, "/dev/net/tun", DAEMON_WRITE);
+	daemon_need_cap(run, CAP_NET_ADMIN);
+}
+
 static int net_open(struct daemon_run *run)
 {
 	struct net *net = daemon_own(run);
@@ -304,6 +319,11 @@ static void net_close(struct daemon_run *run, bool served)
 
 int main(int argc, char **argv)
 {
+	static const unsigned long ioctls[] = {
+		TUNSETIFF, TUNSETQUEUE, TUNSETOFFLOAD, TUNSETVNETHDRSZ, TUNSETVNETLE, TUNGETIFF,
+		SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCGIFMTU, SIOCSIFMTU, SIOCGIFINDEX, SIOCBRADDIF,
+		SIOCBRDELIF, 0
+	};
 	static const struct daemon net_daemon = {
 		.name = "vhost-user-net",
 		.summary = "A tap interface as a virtual machine's network, over vhost-user.",
@@ -313,6 +333,8 @@ int main(int argc, char **argv)
 		.own_size = sizeof(struct net),
 		.queues = &daemon_queue_pairs,
 		.check = net_check,
+		.needs = net_needs,
+		.ioctls = ioctls,
 		.open = net_open,
 		.create = net_create,
 		.destroy = net_destroy,

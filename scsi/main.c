@@ -3,6 +3,8 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/capability.h>
+#include <scsi/sg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -286,6 +288,28 @@ static void scsi_close(struct daemon_run *run, bool served)
 		unit_close(&scsi->units[i], served);
 }
 
+static void unit_needs(struct daemon_run *run, const struct unit *u)
+{
+	if (u->file)
+		daemon_need_image(run, u->file, u->read_only || u->cdrom, u->size);
+	if (u->reservations)
+		daemon_need_file(run, u->reservations, DAEMON_MAKE);
+	if (!u->passthrough)
+		return;
+	daemon_need_file(run, u->passthrough, DAEMON_WRITE);
+	/* Without it the kernel passes on only some commands. */
+	daemon_need_cap(run, CAP_SYS_RAWIO);
+}
+
+static void scsi_needs(struct daemon_run *run)
+{
+	const struct scsi *scsi = daemon_own(run);
+	unsigned int i;
+
+	for (i = 0; i < scsi->luns.num; i++)
+		unit_needs(run, &scsi->units[i]);
+}
+
 static int scsi_open(struct daemon_run *run)
 {
 	struct scsi *scsi = daemon_own(run);
@@ -387,6 +411,7 @@ static void scsi_destroy(struct daemon_run *run)
 
 int main(int argc, char **argv)
 {
+	static const unsigned long ioctls[] = { SG_GET_VERSION_NUM, 0 };
 	static const struct daemon scsi_daemon = {
 		.name = "vhost-user-scsi",
 		.summary = "Files and block devices as a virtual machine's SCSI disks, over "
@@ -397,6 +422,8 @@ int main(int argc, char **argv)
 		.queues = &daemon_request_queues,
 		.own_size = sizeof(struct scsi),
 		.check = scsi_check,
+		.needs = scsi_needs,
+		.ioctls = ioctls,
 		.open = scsi_open,
 		.create = scsi_create,
 		.binds = true,

@@ -11,15 +11,17 @@ EXTRA_DIST += tests/daemon/diff-blk.sh tests/daemon/lib-cli.sh
 check_PROGRAMS += tests/daemon/notified
 tests_daemon_notified_SOURCES = tests/daemon/notified.c
 tests_daemon_notified_LDADD =
-TESTS += tests/daemon/systemd.sh
-EXTRA_DIST += tests/daemon/systemd.sh
+TESTS += tests/daemon/systemd.sh tests/daemon/sandbox.sh
+EXTRA_DIST += tests/daemon/systemd.sh tests/daemon/sandbox.sh
 
 if HAVE_CHECK
 check_PROGRAMS += tests/daemon/test_kill_blk
 TESTS += tests/daemon/test_kill_blk
 tests_daemon_test_kill_blk_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 
-check_PROGRAMS += tests/unit/test_systemd
-TESTS += tests/unit/test_systemd
+daemons_tests = tests/unit/test_sandbox tests/unit/test_systemd
+check_PROGRAMS += $(daemons_tests)
+TESTS += $(daemons_tests)
+tests_unit_test_sandbox_LDADD = daemons/libdaemons.la $(CHECK_LIBS)
 tests_unit_test_systemd_LDADD = daemons/libdaemons.la $(EVENT_LIBS) $(CHECK_LIBS)
 endif
