@@ -11,8 +11,9 @@ EXTRA_DIST += tests/daemon/diff-blk.sh tests/daemon/lib-cli.sh
 check_PROGRAMS += tests/daemon/notified
 tests_daemon_notified_SOURCES = tests/daemon/notified.c
 tests_daemon_notified_LDADD =
-TESTS += tests/daemon/systemd.sh tests/daemon/sandbox.sh
-EXTRA_DIST += tests/daemon/systemd.sh tests/daemon/sandbox.sh
+TESTS += tests/daemon/systemd.sh tests/daemon/sandbox.sh tests/daemon/units.sh
+EXTRA_DIST += tests/daemon/systemd.sh tests/daemon/sandbox.sh tests/daemon/units.sh \
+	doc/libvirt/domain.xml
 
 if HAVE_CHECK
 check_PROGRAMS += tests/daemon/test_kill_blk
