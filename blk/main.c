@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemons/control.h"
 #include "daemons/daemon.h"
 #include "virtio_blk.h"
 
@@ -184,6 +185,35 @@ static void blk_close(struct daemon_run *run, bool served)
 	storage_close(blk->storage);
 }
 
+/*
+ * For the control socket
+ */
+
+static void blk_status(struct daemon_run *run, struct json_object *status)
+{
+	const struct blk *blk = daemon_own(run);
+	struct storage_info info;
+
+	storage_info(blk->storage, &info);
+	if (blk->file)
+		json_add(status, "file", json_text(blk->file));
+	json_add(status, "size", json_object_new_uint64(info.size));
+	json_add(status, "engine", json_object_new_string(info.engine));
+	json_add(status, "read-only", json_object_new_boolean(info.read_only));
+}
+
+static const char *const counters[] = { "malformed", "io_errors", NULL };
+
+static void blk_queue_stats(struct daemon_run *run, unsigned int queue, uint64_t *values)
+{
+	const struct blk *blk = daemon_own(run);
+	struct virtio_blk_stats stats;
+
+	virtio_blk_stats(blk->device, queue, &stats);
+	values[0] = stats.malformed;
+	values[1] = stats.io_errors;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct daemon blk_daemon = {
@@ -200,6 +230,9 @@ int main(int argc, char **argv)
 		.create = blk_create,
 		.destroy = blk_destroy,
 		.close = blk_close,
+		.status = blk_status,
+		.counters = counters,
+		.queue_stats = blk_queue_stats,
 	};
 
 	return daemon_main(&blk_daemon, argc, argv);

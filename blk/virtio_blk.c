@@ -54,7 +54,6 @@ struct virtio_blk {
 	/* constant */
 	struct vhost_dev *dev;
 	struct storage *storage;
-	uint64_t sectors;		/* capacity */
 	uint32_t discard_max, zeroes_max; /* sectors of a range */
 	bool read_only;
 	bool wce_initial;		/* config space's writeback, as first told */
@@ -69,6 +68,9 @@ struct virtio_blk {
 	/* of the control worker */
 	bool wce;			/* config space's writeback */
 	bool wce_forced;		/* it was changed by blk_features() */
+	uint64_t sectors;		/* capacity, as told */
+	bool resizing;
+	struct storage_resize resize;	/* which is in work */
 
 	/* written by the control worker: a write need not be durable when done */
 	atomic_bool writeback;
@@ -148,10 +150,12 @@ struct blk_type {
 };
 
 /* Whether a range is whole sectors, and within the disk.  Nothing in it can wrap. */
-static bool blk_in_range(const struct virtio_blk *blk, uint64_t sector, uint64_t bytes)
+static bool blk_in_range(const struct blk_queue *bq, uint64_t sector, uint64_t bytes)
 {
-	return !(bytes % VIRTIO_BLK_SECTOR) && sector <= blk->sectors &&
-	       bytes / VIRTIO_BLK_SECTOR <= blk->sectors - sector;
+	const uint64_t sectors = storage_chan_size(bq->via->chan) / VIRTIO_BLK_SECTOR;
+
+	return !(bytes % VIRTIO_BLK_SECTOR) && sector <= sectors &&
+	       bytes / VIRTIO_BLK_SECTOR <= sectors - sector;
 }
 
 static unsigned int blk_durability(const struct virtio_blk *blk)
@@ -165,7 +169,7 @@ static int blk_begin_data(struct blk_req *br, const struct blk_type *type, uint6
 	size_t off = write ? sizeof(struct virtio_blk_outhdr) : 0;
 	size_t len = write ? br->req->out_len - off : br->req->in_len - 1;
 
-	if (!blk_in_range(br->bq->blk, sector, len))
+	if (!blk_in_range(br->bq, sector, len))
 		return VIRTIO_BLK_S_IOERR;
 	if (!len)
 		return VIRTIO_BLK_S_OK;
@@ -221,7 +225,7 @@ static int blk_read_range(const struct blk_req *br, unsigned int i, struct stora
 	if (flags & ~VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP || (flags && discard))
 		return VIRTIO_BLK_S_UNSUPP;
 	if (num > (discard ? blk->discard_max : blk->zeroes_max) ||
-	    !blk_in_range(blk, sector, (uint64_t)num * VIRTIO_BLK_SECTOR))
+	    !blk_in_range(br->bq, sector, (uint64_t)num * VIRTIO_BLK_SECTOR))
 		return VIRTIO_BLK_S_IOERR;
 	io->offset = sector * VIRTIO_BLK_SECTOR;
 	io->len = (uint64_t)num * VIRTIO_BLK_SECTOR;
@@ -430,6 +434,46 @@ static void blk_reset(struct vhost_dev *dev)
 	blk_set_mode(blk, 0);
 }
 
+static void blk_resized(void *arg, int err)
+{
+	struct virtio_blk *blk = arg;
+	const struct storage_resize how = blk->resize;
+	struct storage_info info;
+	uint64_t sectors, capacity;
+
+	storage_info(blk->storage, &info);
+	sectors = info.size / VIRTIO_BLK_SECTOR;
+	capacity = htole64(sectors);
+	if (sectors != blk->sectors)
+		vhost_dev_update_config(blk->dev, offsetof(struct virtio_blk_config, capacity),
+					&capacity, sizeof(capacity));
+	blk->sectors = sectors;
+	blk->resizing = false;
+	if (how.done)
+		how.done(how.arg, err);
+}
+
+int virtio_blk_resize(struct virtio_blk *blk, const struct storage_resize *how, char *why,
+		      size_t why_size)
+{
+	const struct storage_resize mine = {
+		.size = how->size, .control = how->control, .done = blk_resized, .arg = blk,
+	};
+	const struct storage_resize before = blk->resize;
+	const bool resizing = blk->resizing;
+	int ret;
+
+	/* It may end within the call. */
+	blk->resize = *how;
+	blk->resizing = true;
+	ret = storage_resize(blk->storage, &mine, why, why_size);
+	if (ret) {
+		blk->resize = before;
+		blk->resizing = resizing;
+	}
+	return ret;
+}
+
 static void blk_connection(struct vhost_dev *dev, bool up)
 {
 	struct virtio_blk *blk = vhost_dev_opaque(dev);
@@ -529,6 +573,8 @@ void virtio_blk_free(struct virtio_blk *blk)
 {
 	unsigned int i;
 
+	if (blk->resizing)
+		storage_resize_cancel(blk->storage);
 	for (i = 0; blk->chans && i < blk->workers; i++)
 		if (blk->chans[i].chan)
 			vhost_worker_call(blk->chans[i].worker, blk_close_chan, &blk->chans[i]);

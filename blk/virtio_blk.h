@@ -62,6 +62,13 @@ struct vhost_dev *virtio_blk_dev(const struct virtio_blk *blk);
 /* Free the device, which is stopped, while its workers are there.  Control worker. */
 void virtio_blk_free(struct virtio_blk *blk);
 
+/*
+ * The storage's size changes, see storage_resize(); before how->done() the config space has the new
+ * capacity, and the front-end is told.  how->done may be NULL.  Control worker.
+ */
+int virtio_blk_resize(struct virtio_blk *blk, const struct storage_resize *how, char *why,
+		      size_t why_size);
+
 /* Queue's worker. */
 void virtio_blk_stats(const struct virtio_blk *blk, unsigned int queue,
 		      struct virtio_blk_stats *stats);

@@ -19,13 +19,10 @@
 #include <unistd.h>
 
 #include "internal.h"
-#include "sandbox.h"
 #include "util.h"
 
-#define THREADS_MAX 64
 #define WIDTH_MAX 2
 #define QUEUE_SIZE_DEFAULT 1024
-#define STATUS_SIZE 128
 
 /* Sanitizers make system calls of their own. */
 #ifdef SANITIZED
@@ -36,25 +33,9 @@
 #define SANDBOX_DEFAULT_TEXT "full"
 #endif
 
-struct daemon_run {
-	const struct daemon *daemon;
-	struct daemon_conf conf;
-	void *own;			/* daemon->own_size bytes */
-	struct daemon_sock sock;
-	struct sandbox sandbox;
-	int passed_fd;			/* of the service manager's socket; negative: none */
-	struct vhost_worker *control;
-	struct vhost_worker *workers[THREADS_MAX];
-	unsigned int num_workers;
-	struct event *signals;
-	struct vhost_dev *dev;
-	bool stopping;
-	struct vhost_work stop_work;	/* posted at most once: at the end of the connection */
-};
-
 enum { LEVEL_ERROR, LEVEL_WARNING, LEVEL_INFO, LEVEL_DEBUG };
 
-static const char *const log_levels[] = {
+const char *const daemon_log_levels[] = {
 	[LEVEL_ERROR] = "error", [LEVEL_WARNING] = "warning", [LEVEL_INFO] = "info",
 	[LEVEL_DEBUG] = "debug", NULL
 };
@@ -91,8 +72,10 @@ static const struct option_def common_options[] = {
 	  .help = "whether to offer packed virtqueues (default on)" },
 	{ "iommu", OPTION_FLAG, FIELD(iommu),
 	  .help = "offer to work behind an IOMMU which the front-end emulates" },
-	{ "log-level", OPTION_CHOICE, FIELD(log_level), .choices = log_levels,
+	{ "log-level", OPTION_CHOICE, FIELD(log_level), .choices = daemon_log_levels,
 	  .help = "what to say on stderr (default info)" },
+	{ "control", OPTION_TEXT, FIELD(control), .arg = "PATH",
+	  .help = "listen for vhostctl and the like on a Unix socket at PATH" },
 	{ "sandbox", OPTION_CHOICE, FIELD(sandbox), .choices = sandbox_modes,
 	  .help = "what to renounce of the user's rights (default " SANDBOX_DEFAULT_TEXT ")" },
 	{ "seccomp", OPTION_CHOICE, FIELD(seccomp), .choices = seccomp_modes,
@@ -115,10 +98,14 @@ const struct daemon_queues daemon_request_queues = {
 	.width = 1,
 };
 
-/* With a control queue there are as many virtqueues as a device may have. */
+/*
+ * With a control queue these are 255 of the 256 virtqueues which a device may have: SET_VRING_KICK
+ * and SET_VRING_CALL number the queue with 8 bits of their 64 (VHOST_USER_VRING_IDX_MASK), so the
+ * eventfds of further ones could not be handed over.
+ */
 const struct daemon_queues daemon_queue_pairs = {
 	.option = { { "queue-pairs", OPTION_NUMBER, FIELD(num_queues), .arg = "N",
-		      .min = 1, .max = 127,
+		      .min = 1, .max = 127, .limit = "a vhost-user device has up to 256 queues",
 		      .help = "pairs of a receive and a transmit queue, 1 to 127 (default 1)" } },
 	.noun = "pairs of queues",
 	.count = 1,
@@ -156,6 +143,17 @@ unsigned int daemon_dev_flags(const struct daemon_conf *conf)
 uint64_t daemon_dev_features_off(const struct daemon_conf *conf)
 {
 	return conf->packed == CHOICE_OFF ? BIT(VIRTIO_F_RING_PACKED) : 0;
+}
+
+void daemon_set_level(struct daemon_run *run, unsigned int level)
+{
+	const struct option_def *def;
+	struct option_table *table = options_find(run->tables, ARRAY_SIZE(run->tables),
+						  "log-level", strlen("log-level"), &def);
+
+	run->conf.log_level = level;
+	table->given |= BIT(def - table->defs);
+	daemon_log_set_level(log_level_of[level]);
 }
 
 /*
@@ -222,7 +220,10 @@ static const char *daemon_check_source(struct daemon_run *run)
 	const struct daemon_conf *conf = &run->conf;
 	int given = !!conf->socket_path + (conf->fd >= 0) + !!conf->connect;
 
+	run->passed_control = daemon_systemd_take("control");
 	run->passed_fd = daemon_systemd_take_only();
+	if (run->passed_control >= 0 && conf->control)
+		return "--control: LISTEN_FDS has its socket already";
 	if (given > 1)
 		return "--socket-path, --fd, --connect: only one of them can be given";
 	if (run->passed_fd == -E2BIG)
@@ -253,13 +254,15 @@ static int daemon_check(struct daemon_run *run)
 
 static int daemon_configure(struct daemon_run *run, int argc, char **argv)
 {
-	struct option_table tables[] = {
+	const struct option_table tables[] = {
 		{ .defs = run->daemon->options, .values = run->own },
 		{ .defs = run->daemon->queues->option, .values = &run->conf },
 		{ .defs = common_options, .values = &run->conf },
 	};
-	int ret = options_parse(tables, ARRAY_SIZE(tables), argc, argv);
+	int ret;
 
+	memcpy(run->tables, tables, sizeof(tables));
+	ret = options_parse(run->tables, ARRAY_SIZE(run->tables), argc, argv);
 	if (!ret)
 		ret = daemon_check(run);
 	if (!ret)
@@ -305,6 +308,8 @@ static int daemon_renounce(struct daemon_run *run)
 	s->ioctls = run->daemon->ioctls;
 	if (conf->socket_path)
 		daemon_need_file(run, conf->socket_path, DAEMON_SOCKET);
+	if (conf->control)
+		daemon_need_file(run, conf->control, DAEMON_SOCKET);
 	/* For a postcopy migration, if the system call is not for us. */
 	daemon_need_file(run, "/dev/userfaultfd", DAEMON_WRITE);
 	run->daemon->needs(run);
@@ -370,7 +375,7 @@ static void daemon_stopped(struct vhost_dev *dev, void *arg)
 	vhost_worker_stop(run->control);
 }
 
-static void daemon_stop(void *arg)
+void daemon_stop(void *arg)
 {
 	struct daemon_run *run = arg;
 
@@ -379,6 +384,7 @@ static void daemon_stop(void *arg)
 	run->stopping = true;
 	daemon_systemd_stopping();
 	daemon_sock_remove(&run->sock);
+	daemon_sock_remove(&run->control_sock);
 	vhost_dev_stop(run->dev, daemon_stopped, run);
 }
 
@@ -387,10 +393,11 @@ static void daemon_stop_posted(struct vhost_work *work)
 	daemon_stop(container_of(work, struct daemon_run, stop_work));
 }
 
-/* What a service manager is told of us while we wait for a front-end or have one. */
-static void daemon_status(const struct daemon_run *run, bool up, char *text, size_t size)
+void daemon_status(const struct daemon_run *run, char *text, size_t size)
 {
-	if (up)
+	if (run->stopping)
+		snprintf(text, size, "stopping");
+	else if (run->connected)
 		snprintf(text, size, "front-end connected; %u %s of up to %u entries",
 			 run->conf.num_queues, run->daemon->queues->noun,
 			 run->conf.queue_size ? run->conf.queue_size : QUEUE_SIZE_DEFAULT);
@@ -400,9 +407,11 @@ static void daemon_status(const struct daemon_run *run, bool up, char *text, siz
 
 void daemon_connection(struct daemon_run *run, bool up)
 {
-	char status[STATUS_SIZE];
+	char status[DAEMON_STATUS_SIZE];
 
-	daemon_status(run, up, status, sizeof(status));
+	run->connected = up;
+	run->connected_at = time(NULL);
+	daemon_status(run, status, sizeof(status));
 	if (!run->stopping)
 		daemon_systemd_status(status);
 	if (up || run->sock.listening || run->conf.connect || run->stopping)
@@ -437,6 +446,20 @@ static void daemon_bind(struct daemon_run *run)
 		vhost_dev_bind(run->dev, workers, n);
 }
 
+/* From now on the control socket is served, if there is one. */
+static int daemon_serve_control(struct daemon_run *run)
+{
+	int fd = run->control_sock.fd, ret = stats_new(run);
+
+	if (!ret && fd >= 0) {
+		run->control_sock.fd = -1;
+		ret = control_open(run, fd);
+	}
+	if (ret)
+		daemon_err("cannot serve the control socket: %s", strerror(-ret));
+	return ret;
+}
+
 static int daemon_attach(struct daemon_run *run)
 {
 	int ret;
@@ -450,10 +473,10 @@ static int daemon_attach(struct daemon_run *run)
 
 static int daemon_ready(struct daemon_run *run)
 {
-	char status[STATUS_SIZE];
+	char status[DAEMON_STATUS_SIZE];
 	int ret;
 
-	daemon_status(run, false, status, sizeof(status));
+	daemon_status(run, status, sizeof(status));
 	ret = daemon_systemd_ready(vhost_worker_base(run->control), status);
 	if (ret)
 		daemon_err("cannot watch the loop: %s", strerror(-ret));
@@ -469,13 +492,16 @@ static int daemon_loop(struct daemon_run *run)
 		daemon_err("cannot wait for signals: %s", strerror(-ret));
 		return ret;
 	}
-	ret = daemon_attach(run);
+	ret = daemon_serve_control(run);
+	if (!ret)
+		ret = daemon_attach(run);
 	if (!ret)
 		ret = sandbox_late(&run->sandbox);
 	if (!ret)
 		ret = daemon_ready(run);
 	if (!ret)
 		vhost_worker_run(run->control);
+	control_close(run);
 	daemon_signals_unwatch(run->signals);
 	return ret;
 }
@@ -483,6 +509,15 @@ static int daemon_loop(struct daemon_run *run)
 /*
  * The sequence
  */
+
+static int daemon_listen(struct daemon_run *run)
+{
+	int ret = daemon_sock_listen(&run->sock, "socket-path", run->conf.socket_path);
+
+	if (!ret)
+		ret = daemon_sock_listen(&run->control_sock, "control", run->conf.control);
+	return ret;
+}
 
 static int daemon_serve(struct daemon_run *run)
 {
@@ -497,9 +532,9 @@ static int daemon_serve(struct daemon_run *run)
 	ret = d->open(run);
 	if (ret)
 		goto free_control;
-	ret = daemon_sock_listen(&run->sock, &run->conf);
+	ret = daemon_listen(run);
 	if (ret)
-		goto close_own;
+		goto remove_sockets;
 	ret = daemon_start_workers(run);
 	if (ret)
 		goto end_workers;
@@ -511,18 +546,27 @@ static int daemon_serve(struct daemon_run *run)
 	d->destroy(run);
 end_workers:
 	daemon_end_workers(run);
+remove_sockets:
 	daemon_sock_remove(&run->sock);
-close_own:
+	daemon_sock_remove(&run->control_sock);
 	d->close(run, served);
 free_control:
 	daemon_systemd_close();
 	vhost_worker_free(run->control);
+	stats_free(run);
 	return ret;
 }
 
-/* The socket which we were given, if it was one. */
+/* The sockets which we were given, if there are any. */
 static int daemon_adopt(struct daemon_run *run)
 {
+	int ret;
+
+	if (run->passed_control >= 0) {
+		ret = daemon_sock_adopt(&run->control_sock, "LISTEN_FDS", run->passed_control);
+		if (ret)
+			return ret;
+	}
 	if (run->passed_fd >= 0)
 		return daemon_sock_adopt(&run->sock, "LISTEN_FDS", run->passed_fd);
 	if (run->conf.fd >= 0)
@@ -549,7 +593,10 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 		.conf = { .fd = -1, .num_queues = d->queues->count, .log_level = LEVEL_INFO,
 			  .sandbox = SANDBOX_DEFAULT },
 		.sock = DAEMON_SOCK_NONE,
+		.control_sock = DAEMON_SOCK_NONE,
+		.started_at = time(NULL),
 		.passed_fd = -ENOENT,
+		.passed_control = -ENOENT,
 	};
 	int status = DAEMON_USAGE;
 
@@ -571,6 +618,7 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 		if (!daemon_adopt(&run) && !daemon_renounce(&run) && !daemon_serve(&run))
 			status = DAEMON_OK;
 		close_fd(&run.sock.fd);
+		close_fd(&run.control_sock.fd);
 	}
 	sandbox_exit(&run.sandbox);
 	daemon_systemd_close();

@@ -28,7 +28,8 @@ struct daemon_conf {
 	bool iommu;
 	unsigned int packed;		/* place in the option's choices: on, off */
 	unsigned int log_level;		/* place in the option's choices */
-	unsigned int sandbox, seccomp;	/* likewise: enum sandbox_mode, enum seccomp_mode */
+	const char *control;		/* path of the control socket; NULL: not given */
+	unsigned int sandbox, seccomp;	/* places in the choices: enum sandbox_mode, enum seccomp_mode */
 	const char *user, *group;	/* NULL: not given */
 };
 
@@ -43,7 +44,9 @@ enum daemon_access {
 /* Exit statuses. */
 enum { DAEMON_OK = 0, DAEMON_FAILED = 1, DAEMON_USAGE = 2 };
 
+struct control_method;
 struct daemon_run;
+struct json_object;
 
 /* What the user may ask for several of: queues which are served independently of each other. */
 struct daemon_queues {
@@ -86,7 +89,20 @@ struct daemon {
 	void (*close)(struct daemon_run *run, bool served);
 	/* Free what the options hold, however far the run has come; or NULL. */
 	void (*forget)(struct daemon_run *run);
+
+	/* For the control socket, see control.h.  Each may be NULL. */
+
+	/* Methods beside those which all daemons have. */
+	const struct control_method *methods;
+	/* Say more in the answer to "status", an object.  Control worker. */
+	void (*status)(struct daemon_run *run, struct json_object *status);
+	/* Names of what the device counts of each queue, at most DAEMON_COUNTERS_MAX, then NULL. */
+	const char *const *counters;
+	/* Fill in the values of these.  Queue's worker. */
+	void (*queue_stats)(struct daemon_run *run, unsigned int queue, uint64_t *values);
 };
+
+#define DAEMON_COUNTERS_MAX 24
 
 /* The life of a daemon. */
 int daemon_main(const struct daemon *daemon, int argc, char **argv);
@@ -115,6 +131,10 @@ uint64_t daemon_dev_features_off(const struct daemon_conf *conf);
  * a connected socket ends with it.  Control worker.
  */
 void daemon_connection(struct daemon_run *run, bool up);
+
+/* What goes on, in a few words, cut at size bytes.  Control worker. */
+#define DAEMON_STATUS_SIZE 128
+void daemon_status(const struct daemon_run *run, char *text, size_t size);
 
 /* Log a line; daemon_err() at the level of errors.  Any thread. */
 void daemon_log(enum vhost_log_level level, const char *fmt, ...)

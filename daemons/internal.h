@@ -4,11 +4,18 @@
 #define DAEMONS_INTERNAL_H
 
 #include <sys/types.h>
+#include <time.h>
 
+#include "control.h"
 #include "daemon.h"
+#include "sandbox.h"
 
 struct event;
 struct event_base;
+struct lines_server;
+struct stats;
+
+#define THREADS_MAX 64
 
 /*
  * log.c
@@ -19,7 +26,7 @@ void daemon_log_open(const char *name);
 void daemon_log_set_level(enum vhost_log_level level);
 
 /*
- * sock.c: where front-ends come from
+ * sock.c: where front-ends come from, and other sockets of ours
  */
 
 struct daemon_sock {
@@ -38,8 +45,8 @@ struct daemon_sock {
  */
 int daemon_sock_adopt(struct daemon_sock *sock, const char *source, int fd);
 
-/* Listen at --socket-path, if it was given. */
-int daemon_sock_listen(struct daemon_sock *sock, const struct daemon_conf *conf);
+/* Listen at path, which came by this option, if it was given. */
+int daemon_sock_listen(struct daemon_sock *sock, const char *option, const char *path);
 
 /* Remove the file which we made, if it is still that one. */
 void daemon_sock_remove(struct daemon_sock *sock);
@@ -75,5 +82,88 @@ int daemon_systemd_take_only(void);		/* -ENOENT: none; -E2BIG: more than one */
 int daemon_systemd_ready(struct event_base *base, const char *status);
 void daemon_systemd_status(const char *status);
 void daemon_systemd_stopping(void);
+
+/*
+ * daemon.c
+ */
+
+/* One process, one device. */
+struct daemon_run {
+	const struct daemon *daemon;
+	struct daemon_conf conf;
+	void *own;			/* daemon->own_size bytes */
+	struct option_table tables[3];	/* of all options */
+	struct daemon_sock sock, control_sock;
+	int passed_fd, passed_control;	/* of the service manager's sockets; negative: none */
+	struct vhost_worker *control;
+	struct vhost_worker *workers[THREADS_MAX];
+	unsigned int num_workers;
+	struct event *signals;
+	struct vhost_dev *dev;
+	struct sandbox sandbox;
+	bool stopping;
+	struct vhost_work stop_work;	/* posted at most once: at the end of the connection */
+
+	time_t started_at, connected_at;
+	bool connected;			/* a front-end is there */
+
+	struct lines_server *control_server;	/* rpc.c; NULL: none */
+	struct control_call *calls;	/* which have not ended */
+	struct stats *stats;		/* stats.c */
+};
+
+/* Words of --log-level; and let it be this one. */
+extern const char *const daemon_log_levels[];
+void daemon_set_level(struct daemon_run *run, unsigned int level);
+
+/* Drain and end.  Again: nothing. */
+void daemon_stop(void *run);
+
+/*
+ * rpc.c: the control socket; methods.c: what all daemons have
+ */
+
+extern const struct control_method control_methods[];
+
+/* Serve it on the control worker; fd is owned, also when this fails. */
+int control_open(struct daemon_run *run, int fd);
+void control_close(struct daemon_run *run);
+
+/*
+ * stats.c
+ */
+
+/* Of one queue, copied by its worker. */
+struct stats_queue {
+	struct vhost_queue_stats common;
+	uint64_t own[DAEMON_COUNTERS_MAX];	/* by daemon->counters */
+	unsigned int size, outstanding;
+	bool enabled;
+};
+
+/* For the device which there is; stats_free() also after -ENOMEM. */
+int stats_new(struct daemon_run *run);
+/* When no worker runs any more. */
+void stats_free(struct daemon_run *run);
+
+/*
+ * Gather them; done() comes on the control worker, unless the process ends before.  What follows
+ * tells what was gathered, within done().
+ */
+int stats_ask(struct daemon_run *run, void (*done)(struct daemon_run *run, void *arg), void *arg);
+unsigned int stats_queues(const struct daemon_run *run);
+const struct stats_queue *stats_queue(const struct daemon_run *run, unsigned int i);
+/* Those since the last reset. */
+struct json_object *stats_json(const struct daemon_run *run);
+void stats_reset(struct daemon_run *run);
+
+/* The counters which every queue has; ends with one without name. */
+struct stats_common {
+	const char *name;
+	size_t offset;			/* in struct vhost_queue_stats */
+};
+
+extern const struct stats_common stats_common[];
+uint64_t stats_common_value(const struct stats_queue *sq, const struct stats_common *row);
 
 #endif /* DAEMONS_INTERNAL_H */

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -12,7 +13,8 @@
 #define LOG_LINE_MAX 1024		/* bytes, the newline included */
 
 static const char *log_name = "vhost-user";
-static enum vhost_log_level log_level = VHOST_LOG_ERR;
+/* Set by the control worker, at any time. */
+static atomic_uint log_level = VHOST_LOG_ERR;
 
 /* One write, so that lines of several threads do not mix.  len: at most LOG_LINE_MAX - 1. */
 static void log_write(char *line, size_t len)
@@ -36,7 +38,7 @@ static void log_library(void *arg, enum vhost_log_level level, const char *text)
 	int len;
 
 	(void)arg;
-	if (level > log_level)
+	if (level > atomic_load_explicit(&log_level, memory_order_relaxed))
 		return;
 	len = snprintf(line, sizeof(line), "%s", text);
 	log_write(line, MIN((size_t)len, sizeof(line) - 1));
@@ -60,14 +62,14 @@ void daemon_log_open(const char *name)
 
 void daemon_log_set_level(enum vhost_log_level level)
 {
-	log_level = level;
+	atomic_store_explicit(&log_level, level, memory_order_relaxed);
 }
 
 void daemon_log(enum vhost_log_level level, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (level > log_level)
+	if (level > atomic_load_explicit(&log_level, memory_order_relaxed))
 		return;
 	va_start(ap, fmt);
 	log_format(fmt, ap);

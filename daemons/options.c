@@ -63,8 +63,9 @@ static int option_in_range(const struct option_def *def, uint64_t n, char *why)
 		return 0;
 	if (def->type == OPTION_SIZE)
 		return option_refuse(why, "too %s", n < def->min ? "small" : "large");
-	return option_refuse(why, "not in the range from %" PRIu64 " to %" PRIu64, def->min,
-			     def->max);
+	return option_refuse(why, "not in the range from %" PRIu64 " to %" PRIu64 "%s%s", def->min,
+			     def->max, n > def->max && def->limit ? ": " : "",
+			     n > def->max && def->limit ? def->limit : "");
 }
 
 static int option_set_number(const struct option_def *def, unsigned int *field, const char *value,
@@ -140,20 +141,40 @@ static int option_set_text(const struct option_def *def, const char **field, con
 	return 0;
 }
 
-static int option_add(struct option_list *list, const char *value, char *why)
+int option_list_add(struct option_list *list, const char *value)
 {
-	char **values;
+	char **values = reallocarray(list->values, list->num + 1, sizeof(*values));
 
-	if (!*value)
-		return option_refuse(why, "it needs a value");
-	values = reallocarray(list->values, list->num + 1, sizeof(*values));
 	if (!values)
-		return option_refuse(why, "%s", strerror(ENOMEM));
+		return -ENOMEM;
 	list->values = values;
 	values[list->num] = strdup(value);
 	if (!values[list->num])
-		return option_refuse(why, "%s", strerror(ENOMEM));
+		return -ENOMEM;
 	list->num++;
+	return 0;
+}
+
+void option_list_remove(struct option_list *list, const char *value)
+{
+	unsigned int i;
+
+	for (i = 0; i < list->num && strcmp(list->values[i], value); i++)
+		;
+	if (i == list->num)
+		return;
+	free(list->values[i]);
+	list->num--;
+	for (; i < list->num; i++)
+		list->values[i] = list->values[i + 1];
+}
+
+static int option_add(struct option_list *list, const char *value, char *why)
+{
+	if (!*value)
+		return option_refuse(why, "it needs a value");
+	if (option_list_add(list, value))
+		return option_refuse(why, "%s", strerror(ENOMEM));
 	return 0;
 }
 
@@ -270,10 +291,8 @@ bool options_asked(int argc, char **argv, const char *name)
 	return false;
 }
 
-/* The table which has the name of this length, and its definition; NULL: none. */
-static struct option_table *options_find(struct option_table *tables, unsigned int n,
-					 const char *name, size_t len,
-					 const struct option_def **def)
+struct option_table *options_find(struct option_table *tables, unsigned int n, const char *name,
+				  size_t len, const struct option_def **def)
 {
 	unsigned int i;
 

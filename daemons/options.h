@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+struct json_object;
+
 /* What an option's value is, and the type of the field which it goes to. */
 enum option_type {
 	OPTION_TEXT,			/* const char *, which is not empty */
@@ -38,6 +40,7 @@ struct option_def {
 	const char *arg;		/* what --help calls the value */
 	const char *help;		/* one line */
 	uint64_t min, max;		/* number, size: bounds; text: max is its longest, if not 0 */
+	const char *limit;		/* number: why no more than max, for the message; or NULL */
 	const char *const *choices;	/* words, then NULL */
 	const struct option_def *keys;	/* list: what a value consists of, for --help; may be NULL */
 };
@@ -60,7 +63,15 @@ struct option_table {
 int option_set(struct option_table *table, const struct option_def *def, const char *value,
 	       char why[OPTION_WHY_SIZE]);
 
+/* Append a copy of the value; -ENOMEM. */
+int option_list_add(struct option_list *list, const char *value);
+/* Take out the first which is equal to value. */
+void option_list_remove(struct option_list *list, const char *value);
 void option_list_free(struct option_list *list);
+
+/* The table which has the name of this length, and its definition; NULL: none. */
+struct option_table *options_find(struct option_table *tables, unsigned int n, const char *name,
+				  size_t len, const struct option_def **def);
 
 /*
  * Set options from one text like key=value,flag,key=value, in which a comma that belongs to a
@@ -79,5 +90,37 @@ int options_parse(struct option_table *tables, unsigned int n, int argc, char **
 
 /* The lines of --help for one table. */
 void options_help(const struct option_def *defs, FILE *out);
+
+/*
+ * config.c: options as JSON
+ *
+ * Members of an object have the names of options, and values of their types.
+ *
+ *   text, choice   a string; a choice of numbers also a number
+ *   flag           true or false
+ *   number         an integer
+ *   size           an integer, or a string with K, M, G or T
+ *   list           an array of values; each a string as on the command line, or an object with
+ *                  the option's own name for what the value begins with, and with its keys
+ */
+
+#define CONFIG_WHY_SIZE 256
+
+/*
+ * Set options from all members of obj, which must live as long as the tables' values do.
+ * -EINVAL, and key and reason in why.
+ */
+int config_set(struct option_table *tables, unsigned int n, struct json_object *obj,
+	       char why[CONFIG_WHY_SIZE]);
+
+/* One value of a list as the command line has it, to be freed; NULL, and the reason in why. */
+char *config_item(const struct option_def *list, struct json_object *value,
+		  char why[CONFIG_WHY_SIZE]);
+
+/* The options which have been set, added to obj. */
+void config_get(const struct option_table *tables, unsigned int n, struct json_object *obj);
+
+/* What there is to say about the options of one table: type, bounds, choices, help. */
+struct json_object *config_describe(const struct option_def *defs);
 
 #endif /* DAEMONS_OPTIONS_H */

@@ -78,22 +78,22 @@ static mode_t sock_mode(void)
 	return 0666 & ~mask;
 }
 
-int daemon_sock_listen(struct daemon_sock *sock, const struct daemon_conf *conf)
+int daemon_sock_listen(struct daemon_sock *sock, const char *option, const char *path)
 {
 	struct stat st;
 	int fd;
 
-	if (!conf->socket_path)
+	if (!path)
 		return 0;
-	fd = vhost_listen_unix(conf->socket_path, sock_mode());
+	fd = vhost_listen_unix(path, sock_mode());
 	if (fd < 0) {
-		daemon_err("--socket-path=%s: %s", conf->socket_path, sock_reason(-fd));
+		daemon_err("--%s=%s: %s", option, path, sock_reason(-fd));
 		return fd;
 	}
 	sock->fd = fd;
 	sock->listening = true;
-	if (!lstat(conf->socket_path, &st)) {
-		sock->path = conf->socket_path;
+	if (!lstat(path, &st)) {
+		sock->path = path;
 		sock->dev = st.st_dev;
 		sock->ino = st.st_ino;
 	}

@@ -66,6 +66,7 @@ int proto_set_features(struct vhost_dev *dev, struct msg *msg)
 	ret = proto_accept_features(dev, features);
 	if (ret)
 		return ret;
+	dev_log(dev, VHOST_LOG_DEBUG, "features %#" PRIx64 " negotiated", features);
 	if (log == dev->log.on && features & BIT(VU_F_PROTOCOL_FEATURES))
 		return 0;
 	log_setup_switch(dev, log);

@@ -23,6 +23,10 @@ struct net_queue {
 	size_t hdr_len;			/* bytes, likewise */
 	struct event *ev;		/* of the port's fd; NULL: there is none to wait for */
 	struct virtio_net_stats stats;
+
+	/* any worker */
+	struct vhost_work update;	/* on the queue's worker: look after what was decided */
+	atomic_bool updating;		/* it is posted */
 };
 
 /*
@@ -103,8 +107,6 @@ void ctrl_run(struct net_ctrl *ctrl, struct vhost_queue *q);
 struct net_pair {
 	struct net_rx rx;
 	struct net_tx tx;
-	struct vhost_work update;	/* on rx's worker: rx_run() */
-	atomic_bool updating;		/* it is posted */
 };
 
 struct virtio_net {
@@ -117,16 +119,19 @@ struct virtio_net {
 	struct net_ctrl ctrl;
 	void *arg;
 	void (*connection)(void *arg, bool up);
-	void (*link)(void *arg, bool up);
+	void (*news)(void *arg, enum virtio_net_news news);
 
 	/* any worker */
 	atomic_bool lost;		/* the interface has gone */
+	atomic_bool down;		/* it is there, but down; the control worker changes this */
+	atomic_bool pulled;		/* see virtio_net_set_link(); likewise */
 	atomic_uint opened;		/* how often the interface has come back */
 	atomic_uint pairs_on;		/* as the control queue says; without one all */
 
 	/* the control worker's */
 	struct vhost_work lost_work;	/* posted when lost becomes true */
 	struct event *reopen_ev;
+	struct event *link_ev;		/* of the port's link_fd; NULL: it has none */
 	uint16_t status;		/* VIRTIO_NET_S_* of the config space */
 	uint64_t features;		/* the driver's choice, with the offloads which it has
 					 * switched off since taken out */

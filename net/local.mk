@@ -8,7 +8,7 @@ net_libnet_la_LIBADD = libvhost/libvhost.la $(EVENT_LIBS)
 
 bin_PROGRAMS += net/vhost-user-net
 net_vhost_user_net_SOURCES = net/main.c
-net_vhost_user_net_LDADD = net/libnet.la daemons/libdaemons.la
+net_vhost_user_net_LDADD = net/libnet.la daemons/libdaemons.la $(JSON_LIBS)
 
 TESTS += tests/daemon/cli-net.sh
 EXTRA_DIST += tests/daemon/cli-net.sh
@@ -17,6 +17,7 @@ if HAVE_CHECK
 net_tests = \
 	tests/unit/test_tap \
 	tests/unit/test_net_hdr \
+	tests/unit/test_net_hostile \
 	tests/unit/test_virtio_net \
 	tests/unit/test_virtio_net_modes
 check_PROGRAMS += $(net_tests)
@@ -27,6 +28,9 @@ net_test_ldadd = net/libnet.la frontend/libfrontend.la $(CHECK_LIBS)
 
 tests_unit_test_net_hdr_SOURCES = tests/unit/test_net_hdr.c tests/tap.h
 tests_unit_test_net_hdr_LDADD = $(net_test_ldadd)
+
+tests_unit_test_net_hostile_SOURCES = tests/unit/test_net_hostile.c $(net_fixture)
+tests_unit_test_net_hostile_LDADD = $(net_test_ldadd)
 
 tests_unit_test_virtio_net_SOURCES = tests/unit/test_virtio_net.c $(net_fixture)
 tests_unit_test_virtio_net_LDADD = $(net_test_ldadd)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemons/control.h"
 #include "daemons/daemon.h"
 #include "virtio_net.h"
 
@@ -238,15 +239,28 @@ static void net_connection(void *arg, bool up)
 	daemon_connection(arg, up);
 }
 
-static void net_link(void *arg, bool up)
+/* How messages call the interface. */
+static const char *net_port_name(const struct net *net)
 {
-	const struct net *net = daemon_own(arg);
-	const char *name = net->tap ? net->tap : kinds[net->kind];
+	return net->tap ? net->tap : net->tap_fd ? "--tap-fd" : kinds[net->kind];
+}
 
-	if (up)
-		daemon_log(VHOST_LOG_INFO, "%s: the interface is back", name);
-	else
-		daemon_log(VHOST_LOG_WARN, "%s: the interface has gone", name);
+static void net_link(void *arg, enum virtio_net_news news)
+{
+	static const struct {
+		enum vhost_log_level level;
+		const char *text;
+	} lines[] = {
+		[NET_GONE] = { VHOST_LOG_WARN, "has gone" },
+		[NET_BACK] = { VHOST_LOG_INFO, "is back" },
+		[NET_DOWN] = { VHOST_LOG_WARN, "is down" },
+		[NET_UP] = { VHOST_LOG_INFO, "is up" },
+		[NET_PULLED] = { VHOST_LOG_INFO, "is out of the guest's reach" },
+		[NET_PLUGGED] = { VHOST_LOG_INFO, "is within the guest's reach" },
+	};
+
+	daemon_log(lines[news].level, "%s: the interface %s", net_port_name(daemon_own(arg)),
+		   lines[news].text);
 }
 
 static int net_create(struct daemon_run *run, struct vhost_dev **dev)
@@ -272,8 +286,7 @@ static int net_create(struct daemon_run *run, struct vhost_dev **dev)
 		daemon_err("cannot make the device: %s", strerror(-ret));
 		return ret;
 	}
-	daemon_log(VHOST_LOG_INFO, "%s: %u pairs of queues", net->tap ? net->tap : kinds[net->kind],
-		   conf->num_queues);
+	daemon_log(VHOST_LOG_INFO, "%s: %u pairs of queues", net_port_name(net), conf->num_queues);
 	*dev = virtio_net_dev(net->device);
 	return 0;
 }
@@ -290,8 +303,9 @@ static void net_log_queue(const struct net *net, unsigned int queue)
 		return;
 	daemon_log(VHOST_LOG_DEBUG,
 		   "queue %u: packets %" PRIu64 " bytes %" PRIu64 " malformed %" PRIu64
-		   " too-long %" PRIu64 " refused %" PRIu64 " discarded %" PRIu64, queue, s.packets,
-		   s.bytes, s.malformed, s.too_long, s.refused, s.discarded);
+		   " too-long %" PRIu64 " refused %" PRIu64 " discarded %" PRIu64
+		   " no-link %" PRIu64, queue, s.packets, s.bytes, s.malformed, s.too_long,
+		   s.refused, s.discarded, s.no_link);
 	daemon_log(VHOST_LOG_DEBUG,
 		   "queue %u: kicks %" PRIu64 " signals %" PRIu64 " suppressed %" PRIu64
 		   " poll-hits %" PRIu64 " poll-misses %" PRIu64, queue, q.kicks, q.signals,
@@ -317,6 +331,70 @@ static void net_close(struct daemon_run *run, bool served)
 	net->port->ops->close(net->port);
 }
 
+/*
+ * For the control socket
+ */
+
+struct link_params {
+	unsigned int state;		/* place in link_states */
+};
+
+static const char *const link_states[] = { "up", "down", NULL };
+
+static const struct option_def link_params[] = {
+	{ "state", OPTION_CHOICE, offsetof(struct link_params, state), .choices = link_states,
+	  .help = "down: as if the guest's cable were pulled" },
+	{ 0 }
+};
+
+static void method_link(struct control_call *call, const void *values)
+{
+	const struct link_params *params = values;
+	const struct net *net = daemon_own(control_run(call));
+	struct json_object *result;
+
+	if (control_given(call, "state"))
+		virtio_net_set_link(net->device, params->state == 0);
+	result = json_object_new_object();
+	json_add(result, "state", json_object_new_string(
+			 link_states[!virtio_net_has_link(net->device)]));
+	control_reply(call, result);
+}
+
+static const struct control_method methods[] = {
+	{ "link", "whether the guest's network has a link, or is to have one", link_params,
+	  sizeof(struct link_params), .fn = method_link },
+	{ 0 }
+};
+
+static void net_status(struct daemon_run *run, struct json_object *status)
+{
+	const struct net *net = daemon_own(run);
+
+	json_add(status, "interface", json_text(net_port_name(net)));
+	json_add(status, "link", json_object_new_string(
+			 link_states[!virtio_net_has_link(net->device)]));
+}
+
+static const char *const counters[] = {
+	"packets", "bytes", "malformed", "too_long", "refused", "discarded", "no_link", NULL
+};
+
+static void net_queue_stats(struct daemon_run *run, unsigned int queue, uint64_t *values)
+{
+	const struct net *net = daemon_own(run);
+	struct virtio_net_stats s;
+
+	virtio_net_stats(net->device, queue, &s);
+	values[0] = s.packets;
+	values[1] = s.bytes;
+	values[2] = s.malformed;
+	values[3] = s.too_long;
+	values[4] = s.refused;
+	values[5] = s.discarded;
+	values[6] = s.no_link;
+}
+
 int main(int argc, char **argv)
 {
 	static const unsigned long ioctls[] = {
@@ -339,6 +417,10 @@ int main(int argc, char **argv)
 		.create = net_create,
 		.destroy = net_destroy,
 		.close = net_close,
+		.methods = methods,
+		.status = net_status,
+		.counters = counters,
+		.queue_stats = net_queue_stats,
 	};
 
 	return daemon_main(&net_daemon, argc, argv);

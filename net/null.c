@@ -115,6 +115,18 @@ static int null_reopen(struct port *port)
 	return -EOPNOTSUPP;
 }
 
+static int null_link_fd(const struct port *port)
+{
+	(void)port;
+	return -1;
+}
+
+static enum port_link null_link(struct port *port)
+{
+	(void)port;
+	return PORT_UP;
+}
+
 const struct port_ops port_null = {
 	.name = "null",
 	.open = null_open,
@@ -127,4 +139,6 @@ const struct port_ops port_null = {
 	.set_pair = null_set_pair,
 	.set_mtu = null_set_mtu,
 	.reopen = null_reopen,
+	.link_fd = null_link_fd,
+	.link = null_link,
 };

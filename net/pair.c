@@ -160,6 +160,18 @@ static int pair_reopen(struct port *port)
 	return pair->name ? pair_connect_all(pair) : -EOPNOTSUPP;
 }
 
+static int pair_link_fd(const struct port *port)
+{
+	(void)port;
+	return -1;
+}
+
+static enum port_link pair_link(struct port *port)
+{
+	(void)port;
+	return PORT_UP;
+}
+
 const struct port_ops port_pair = {
 	.name = "pair",
 	.open = pair_open,
@@ -172,4 +184,6 @@ const struct port_ops port_pair = {
 	.set_pair = pair_set_pair,
 	.set_mtu = pair_set_mtu,
 	.reopen = pair_reopen,
+	.link_fd = pair_link_fd,
+	.link = pair_link,
 };

@@ -4,6 +4,7 @@
  *
  *   struct port       an opened interface with one or more pairs of queues.
  *   struct port_ops   one kind of it: tap, pair (a socket, for tests), null (for benchmarks).
+ *   enum port_link    whether packets go anywhere from there.
  *
  * A packet begins with a virtio-net header (VIRTIO 5.1.6), of the length and with the offloads
  * which set_features has agreed on.  Nothing blocks: where a packet has to wait, the pair's fd
@@ -21,7 +22,7 @@
 #include "hdr.h"
 #include "util.h"
 
-#define PORT_PAIRS_MAX	127		/* so that there is room for the control queue */
+#define PORT_PAIRS_MAX	127		/* with the control queue all that vhost-user can number */
 #define PORT_HDR_MAX	12u		/* bytes of a header; without MRG_RXBUF of legacy drivers 10 */
 /* Bytes of a packet behind its header: 64 KiB of IP, an Ethernet header with a VLAN tag. */
 #define PORT_PACKET_MAX	(65535u + 14 + 4)
@@ -37,6 +38,12 @@
 #define PORT_OFFLOADS	(PORT_GUEST_OFFLOADS | PORT_HOST_OFFLOADS)
 
 struct port;
+
+enum port_link {
+	PORT_GONE,			/* there is no interface any more */
+	PORT_DOWN,			/* somebody has set it down */
+	PORT_UP,			/* or nobody can tell */
+};
 
 /* What to open.  Which fields count depends on the kind. */
 struct port_params {
@@ -69,7 +76,8 @@ struct port_ops {
 	/*
 	 * One packet.  rx: bytes including the header, at most what iov holds (longer
 	 * packets are cut); -EAGAIN: none is there.  tx: 0; -EAGAIN: no room.  Other errors: that
-	 * packet is lost, except -ENODEV: the interface has gone.
+	 * packet is lost, since the interface has gone (-ENODEV), is down (-ENETDOWN), or does not
+	 * take it.
 	 */
 	ssize_t (*rx)(struct port *port, unsigned int pair, const struct iovec *iov,
 		      unsigned int cnt);
@@ -87,6 +95,13 @@ struct port_ops {
 	 * workers may use them meanwhile.  -EOPNOTSUPP: it can never come back.
 	 */
 	int (*reopen)(struct port *port);
+
+	/*
+	 * Readable when link() may have changed, until link() is called; the same one for the port's
+	 * life.  -1: nobody tells.
+	 */
+	int (*link_fd)(const struct port *port);
+	enum port_link (*link)(struct port *port);
 };
 
 /* Each kind has a struct which begins with this. */

@@ -240,7 +240,7 @@ static bool rx_switch(struct net_rx *rx)
 	struct virtio_net *net = rx->nq.net;
 	unsigned int opened = atomic_load(&net->opened);
 	bool on = rx->nq.live && vhost_queue_enabled(rx->nq.queue) && !atomic_load(&net->lost) &&
-		  rx->nq.pair < atomic_load(&net->pairs_on);
+		  !atomic_load(&net->pulled) && rx->nq.pair < atomic_load(&net->pairs_on);
 
 	if (on != rx->on || opened != rx->opened)
 		rx->nq.port->ops->set_pair(rx->nq.port, rx->nq.pair, on);
@@ -255,7 +255,10 @@ static bool rx_switch(struct net_rx *rx)
 /* Nothing is to be received: a packet which was on its way is lost. */
 static void rx_rest(struct net_rx *rx)
 {
-	rx->nq.stats.discarded += rx->pending > 0;
+	if (rx->pending && !virtio_net_has_link(rx->nq.net))
+		rx->nq.stats.no_link++;
+	else if (rx->pending)
+		rx->nq.stats.discarded++;
 	rx->pending = 0;
 	rx_give_back(rx);
 	rx_watch(rx, false);

@@ -36,6 +36,8 @@
 struct tap {
 	struct port port;
 	char ifname[IFNAMSIZ];
+	unsigned int index;		/* of the interface; 0: it is in another network namespace */
+	int watch;			/* see netdev_watch() */
 	bool own_fds;			/* opened by us, so that they can be opened again */
 	bool created;			/* by us; it goes with the last fd */
 	atomic_bool multi_queue;	/* changes when it comes back as another one */
@@ -262,6 +264,48 @@ static int tap_open_queues(struct tap *tap, int *fds, struct tap_why *why)
 	return 0;
 }
 
+/*
+ * The link
+ */
+
+/* Whether the interface of our name is the one which the fds belong to: they may be of elsewhere. */
+static bool tap_is_here(const struct tap *tap)
+{
+	struct ifreq ifr = { 0 };
+	uint8_t address[6];
+
+	return !netdev_get_address(tap->ifname, address) &&
+	       !ioctl(tap->fds[0], SIOCGIFHWADDR, &ifr) &&
+	       !memcmp(ifr.ifr_hwaddr.sa_data, address, sizeof(address));
+}
+
+/* Find the interface, and ask for news of it. */
+static void tap_find(struct tap *tap)
+{
+	tap->index = tap_is_here(tap) ? if_nametoindex(tap->ifname) : 0;
+	if (tap->watch >= 0)
+		netdev_watch_index(tap->watch, tap->index);
+}
+
+static int tap_link_fd(const struct port *port)
+{
+	return tap_of(port)->watch;
+}
+
+static enum port_link tap_link(struct port *port)
+{
+	const struct tap *tap = tap_of(port);
+	struct ifreq ifr;
+	bool up;
+
+	if (tap->watch >= 0)
+		netdev_watch_read(tap->watch);
+	if (ioctl(tap->fds[0], TUNGETIFF, &ifr) && errno == EBADFD)
+		return PORT_GONE;
+	/* It can also have moved to another namespace. */
+	return !tap->index || netdev_is_up(tap->index, &up) || up ? PORT_UP : PORT_DOWN;
+}
+
 /* What the interface is to be besides. */
 static int tap_set_up(const struct tap *tap, struct tap_why *why)
 {
@@ -354,6 +398,7 @@ static void tap_close(struct port *port)
 
 	for (i = 0; i < port->pairs; i++)
 		close_fd(&tap->fds[i]);
+	close_fd(&tap->watch);
 	free(tap);
 }
 
@@ -369,6 +414,8 @@ static struct tap *tap_new(const struct port_params *params)
 	tap->up = params->up;
 	for (i = 0; i < params->pairs; i++)
 		tap->fds[i] = -1;
+	/* Without it packets tell. */
+	tap->watch = netdev_watch();
 	return tap;
 }
 
@@ -393,6 +440,7 @@ static int tap_open(struct port **port, const struct port_params *params, char *
 		return ret;
 	}
 	tap->offloads = tap_probe(tap->fds[0]);
+	tap_find(tap);
 	/* Nobody takes packets yet. */
 	for (i = 0; i < params->pairs; i++)
 		tap_set_pair(&tap->port, i, false);
@@ -413,6 +461,7 @@ static int tap_replace(struct tap *tap, const int *fds)
 		if (!ret)
 			tap_set_pair(&tap->port, i, false);
 	}
+	tap_find(tap);
 	return ret;
 }
 
@@ -448,7 +497,15 @@ static int tap_reopen(struct port *port)
 
 static int tap_error(int err)
 {
-	return err == EBADFD || err == ENXIO ? -ENODEV : -err;
+	switch (err) {
+	case EBADFD:
+	case ENXIO:
+		return -ENODEV;
+	case EIO:
+		return -ENETDOWN;
+	default:
+		return -err;
+	}
 }
 
 static ssize_t tap_rx(struct port *port, unsigned int pair, const struct iovec *iov,
@@ -473,8 +530,12 @@ static int tap_set_mtu(struct port *port, unsigned int mtu)
 {
 	const struct tap *tap = tap_of(port);
 	unsigned int now;
-	int ret = netdev_get_mtu(tap->ifname, &now);
+	int ret;
 
+	/* Whose name it is here is somebody else. */
+	if (!tap->index)
+		return -EOPNOTSUPP;
+	ret = netdev_get_mtu(tap->ifname, &now);
 	if (ret || now == mtu)
 		return ret;
 	ret = netdev_set_mtu(tap->ifname, mtu);
@@ -494,4 +555,6 @@ const struct port_ops port_tap = {
 	.set_pair = tap_set_pair,
 	.set_mtu = tap_set_mtu,
 	.reopen = tap_reopen,
+	.link_fd = tap_link_fd,
+	.link = tap_link,
 };

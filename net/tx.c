@@ -5,7 +5,7 @@
  * Only the header is copied, since the guest could change it between our judgement and the
  * kernel's reading.  A port without room gives back-pressure: what was popped goes back to the
  * ring, and when the port's fd becomes writable it goes on.  Where nobody listens (a
- * disabled ring, an interface which has gone) packets are consumed without effect.
+ * disabled ring, an interface which is down or has gone) packets are consumed without effect.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -18,13 +18,13 @@
 /* Requests taken at a time. */
 #define TX_BATCH	32u
 
-/* Whether packets go anywhere. */
-static bool tx_sends(const struct net_tx *tx)
+/* The counter of packets which go nowhere, as all do now; NULL: they do go somewhere. */
+static uint64_t *tx_refuses(struct net_tx *tx)
 {
-	struct virtio_net *net = tx->nq.net;
-
-	return vhost_queue_enabled(tx->nq.queue) && !atomic_load(&net->lost) &&
-	       tx->nq.pair < atomic_load(&net->pairs_on);
+	if (!vhost_queue_enabled(tx->nq.queue) ||
+	    tx->nq.pair >= atomic_load(&tx->nq.net->pairs_on))
+		return &tx->nq.stats.discarded;
+	return virtio_net_has_link(tx->nq.net) ? NULL : &tx->nq.stats.no_link;
 }
 
 /* The packet behind the header as iov[1] and on; the number of elements, 0: there is no memory. */
@@ -78,9 +78,10 @@ static bool tx_packet(struct net_tx *tx, struct vhost_req *req)
 
 	if (ret == -EAGAIN)
 		return false;
-	if (ret == -ENODEV) {
-		counter = &stats->discarded;
-		net_lost(tx->nq.net);
+	if (ret == -ENODEV || ret == -ENETDOWN) {
+		counter = &stats->no_link;
+		if (ret == -ENODEV)
+			net_lost(tx->nq.net);
 	} else if (ret) {
 		counter = &stats->refused;
 	} else if (!counter) {
@@ -97,8 +98,10 @@ static unsigned int tx_batch(struct net_tx *tx, struct vhost_req *const *reqs, u
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
-		if (!tx_sends(tx))
-			tx->nq.stats.discarded++;
+		uint64_t *counter = tx_refuses(tx);
+
+		if (counter)
+			++*counter;
 		else if (!tx_packet(tx, reqs[i]))
 			break;
 		vhost_req_push(reqs[i], 0);
@@ -122,7 +125,7 @@ void tx_run(struct net_tx *tx)
 	struct vhost_req *reqs[TX_BATCH];
 	unsigned int n, done;
 
-	if (tx->waiting && tx_sends(tx))
+	if (tx->waiting && !tx_refuses(tx))
 		return;
 	tx_wait(tx, false);
 	do {

@@ -6,8 +6,9 @@
  * decided about all of them (pairs in use, the interface gone) is an atomic word, which they read,
  * and a work posted to them, which makes them read it.
  *
- * When the interface has gone, the first queue to notice posts to the control worker, which says
- * so in the config space and tries to open it again once a second.
+ * When the interface has gone, the first queue to notice posts to the control worker, if that has
+ * not been told by the port.  It says so in the config space and tries to open it again once a
+ * second.  An interface which is down is only waited for.
  */
 #include "virtio_net.h"
 
@@ -112,24 +113,40 @@ static void net_queue_stop(struct vhost_queue *q)
  * What is decided about all queues
  */
 
-static void net_update(struct vhost_work *work)
+static void net_update_rx(struct vhost_work *work)
 {
-	struct net_pair *pair = container_of(work, struct net_pair, update);
+	struct net_rx *rx = container_of(work, struct net_rx, nq.update);
 
-	atomic_store(&pair->updating, false);
-	rx_run(&pair->rx);
+	atomic_store(&rx->nq.updating, false);
+	rx_run(rx);
 }
 
-/* Make the receive queues look at what has changed. */
+static void net_update_tx(struct vhost_work *work)
+{
+	struct net_tx *tx = container_of(work, struct net_tx, nq.update);
+
+	atomic_store(&tx->nq.updating, false);
+	if (tx->nq.live)
+		tx_run(tx);
+}
+
+static void net_update(struct net_queue *nq)
+{
+	struct vhost_worker *worker = vhost_queue_worker(nq->queue);
+
+	/* None: the device has not been served yet. */
+	if (worker && !atomic_exchange(&nq->updating, true))
+		vhost_worker_post(worker, &nq->update);
+}
+
+/* Make the queues look at what has changed. */
 static void net_update_all(struct virtio_net *net)
 {
 	unsigned int i;
 
 	for (i = 0; i < net->pairs; i++) {
-		struct net_pair *pair = &net->pair[i];
-
-		if (!atomic_exchange(&pair->updating, true))
-			vhost_worker_post(vhost_queue_worker(pair->rx.nq.queue), &pair->update);
+		net_update(&net->pair[i].rx.nq);
+		net_update(&net->pair[i].tx.nq);
 	}
 }
 
@@ -169,14 +186,28 @@ void net_announced(struct virtio_net *net)
 	net_set_status(net, net->status & ~VIRTIO_NET_S_ANNOUNCE);
 }
 
-static void net_set_link(struct virtio_net *net, bool up)
+bool virtio_net_has_link(const struct virtio_net *net)
+{
+	return !atomic_load(&net->lost) && !atomic_load(&net->down) && !atomic_load(&net->pulled);
+}
+
+/* Tell everybody who has to know. */
+static void net_tell(struct virtio_net *net, enum virtio_net_news news)
 {
 	bool announces = net->features & BIT(VIRTIO_NET_F_GUEST_ANNOUNCE);
 
 	/* Who has been away is to be found again by the switches around. */
-	net_set_status(net, up ? VIRTIO_NET_S_LINK_UP | (announces ? VIRTIO_NET_S_ANNOUNCE : 0) : 0);
-	if (net->link)
-		net->link(net->arg, up);
+	net_set_status(net, virtio_net_has_link(net) ?
+		       VIRTIO_NET_S_LINK_UP | (announces ? VIRTIO_NET_S_ANNOUNCE : 0) : 0);
+	if (net->news)
+		net->news(net->arg, news);
+	net_update_all(net);
+}
+
+void virtio_net_set_link(struct virtio_net *net, bool up)
+{
+	if (atomic_exchange(&net->pulled, !up) == up)
+		net_tell(net, up ? NET_PLUGGED : NET_PULLED);
 }
 
 static void net_try_later(struct virtio_net *net)
@@ -190,10 +221,9 @@ static void net_lost_work(struct vhost_work *work)
 {
 	struct virtio_net *net = container_of(work, struct virtio_net, lost_work);
 
-	net_set_link(net, false);
+	/* Those who did not notice let go of the old fds. */
+	net_tell(net, NET_GONE);
 	net_try_later(net);
-	/* Those who did not notice must let go of the old fds. */
-	net_update_all(net);
 }
 
 void net_lost(struct virtio_net *net)
@@ -206,6 +236,7 @@ static void net_reopen(evutil_socket_t fd, short what, void *arg)
 {
 	struct virtio_net *net = arg;
 	int ret = net->port->ops->reopen(net->port);
+	bool down;
 
 	(void)fd, (void)what;
 	if (ret == -EOPNOTSUPP)
@@ -214,10 +245,27 @@ static void net_reopen(evutil_socket_t fd, short what, void *arg)
 		net_try_later(net);
 		return;
 	}
+	down = net->port->ops->link(net->port) == PORT_DOWN;
+	atomic_store(&net->down, down);
 	atomic_fetch_add(&net->opened, 1);
 	atomic_store(&net->lost, false);
-	net_set_link(net, true);
-	net_update_all(net);
+	net_tell(net, NET_BACK);
+	if (down)
+		net_tell(net, NET_DOWN);
+}
+
+/* The port has news.  Who has gone is not asked about: it comes back by net_reopen(). */
+static void net_link_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct virtio_net *net = arg;
+	enum port_link link = net->port->ops->link(net->port);
+	bool down = link == PORT_DOWN;
+
+	(void)fd, (void)what;
+	if (link == PORT_GONE)
+		net_lost(net);
+	else if (!atomic_load(&net->lost) && atomic_exchange(&net->down, down) != down)
+		net_tell(net, down ? NET_DOWN : NET_UP);
 }
 
 /*
@@ -350,6 +398,7 @@ static void net_init_queue(struct virtio_net *net, struct net_queue *nq, unsigne
 	nq->port = net->port;
 	nq->pair = index / 2;
 	nq->queue = vhost_dev_queue(net->dev, index);
+	atomic_init(&nq->updating, false);
 }
 
 static void net_init(struct virtio_net *net)
@@ -359,14 +408,32 @@ static void net_init(struct virtio_net *net)
 	for (i = 0; i < net->pairs; i++) {
 		net_init_queue(net, &net->pair[i].rx.nq, 2 * i);
 		net_init_queue(net, &net->pair[i].tx.nq, 2 * i + 1);
-		net->pair[i].update.fn = net_update;
-		atomic_init(&net->pair[i].updating, false);
+		net->pair[i].rx.nq.update.fn = net_update_rx;
+		net->pair[i].tx.nq.update.fn = net_update_tx;
 	}
 	net->ctrl.net = net;
 	net->lost_work.fn = net_lost_work;
-	atomic_init(&net->lost, false);
 	atomic_init(&net->opened, 0);
 	atomic_init(&net->pairs_on, net->pairs);
+}
+
+/* The link as it is now, and events of it. */
+static int net_watch(struct virtio_net *net)
+{
+	struct event_base *base = vhost_worker_base(net->control);
+	int fd = net->port->ops->link_fd(net->port);
+
+	atomic_init(&net->lost, false);
+	atomic_init(&net->pulled, false);
+	atomic_init(&net->down, net->port->ops->link(net->port) == PORT_DOWN);
+	net->status = atomic_load(&net->down) ? 0 : VIRTIO_NET_S_LINK_UP;
+	net->reopen_ev = event_new(base, -1, 0, net_reopen, net);
+	if (!net->reopen_ev)
+		return -ENOMEM;
+	if (fd < 0)
+		return 0;
+	net->link_ev = event_new(base, fd, EV_READ | EV_PERSIST, net_link_event, net);
+	return !net->link_ev || event_add(net->link_ev, NULL) ? -ENOMEM : 0;
 }
 
 int virtio_net_new(struct virtio_net **result, const struct virtio_net_params *params)
@@ -381,17 +448,19 @@ int virtio_net_new(struct virtio_net **result, const struct virtio_net_params *p
 	net->pairs = params->port->pairs;
 	net->arg = params->arg;
 	net->connection = params->connection;
-	net->link = params->link;
-	net->status = VIRTIO_NET_S_LINK_UP;
+	net->news = params->link;
 	net->pair = calloc(net->pairs, sizeof(net->pair[0]));
-	net->reopen_ev = event_new(vhost_worker_base(net->control), -1, 0, net_reopen, net);
-	if (net->pair && net->reopen_ev)
+	if (net->pair)
+		ret = net_watch(net);
+	if (!ret)
 		ret = net_new_dev(net, params);
 	if (ret) {
 		virtio_net_free(net);
 		return ret;
 	}
 	net_init(net);
+	if (net->news && atomic_load(&net->down))
+		net->news(net->arg, NET_DOWN);
 	*result = net;
 	return 0;
 }
@@ -411,8 +480,8 @@ static void net_wait_for_works(struct virtio_net *net)
 {
 	unsigned int i;
 
-	for (i = 0; i < net->pairs; i++) {
-		struct vhost_worker *w = vhost_queue_worker(vhost_dev_queue(net->dev, 2 * i));
+	for (i = 0; i < 2 * net->pairs; i++) {
+		struct vhost_worker *w = vhost_queue_worker(vhost_dev_queue(net->dev, i));
 
 		/* None: the device has never been served. */
 		if (w)
@@ -428,6 +497,8 @@ void virtio_net_free(struct virtio_net *net)
 	}
 	if (net->reopen_ev)
 		event_free(net->reopen_ev);
+	if (net->link_ev)
+		event_free(net->link_ev);
 	free(net->pair);
 	free(net);
 }

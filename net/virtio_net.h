@@ -15,6 +15,9 @@
 #include "libvhost.h"
 #include "port.h"
 
+/* What becomes of the interface; of the cable, so to speak, which virtio_net_set_link() pulls. */
+enum virtio_net_news { NET_GONE, NET_BACK, NET_DOWN, NET_UP, NET_PULLED, NET_PLUGGED };
+
 /* What a device is to be. */
 struct virtio_net_params {
 	const char *name;		/* for the log */
@@ -29,8 +32,7 @@ struct virtio_net_params {
 
 	/* As in vhost_dev_ops. */
 	void (*connection)(void *arg, bool up);
-	/* The interface has gone, or is back. */
-	void (*link)(void *arg, bool up);
+	void (*link)(void *arg, enum virtio_net_news news);
 };
 
 /* Of a queue, since the device was created. */
@@ -41,7 +43,8 @@ struct virtio_net_stats {
 					 * received: buffers without room for a header */
 	uint64_t too_long;		/* dropped: longer than a packet, or than all buffers */
 	uint64_t refused;		/* dropped: the port returned an error */
-	uint64_t discarded;		/* dropped: the ring is disabled, or the interface has gone */
+	uint64_t discarded;		/* dropped: the ring is disabled, or its pair is not in use */
+	uint64_t no_link;		/* dropped: the interface is down, or has gone */
 };
 
 struct virtio_net;
@@ -55,6 +58,14 @@ struct vhost_dev *virtio_net_dev(const struct virtio_net *net);
  * other workers still do.
  */
 void virtio_net_free(struct virtio_net *net);
+
+/*
+ * Let the guest have a link, if the interface has one, or pull its cable: it is told, and no packet
+ * goes either way.  Control worker.
+ */
+void virtio_net_set_link(struct virtio_net *net, bool up);
+/* Whether packets go anywhere.  Any worker. */
+bool virtio_net_has_link(const struct virtio_net *net);
 
 /* Queue 2 i receives for pair i, queue 2 i + 1 sends.  Queue's worker. */
 void virtio_net_stats(const struct virtio_net *net, unsigned int queue,

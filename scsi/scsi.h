@@ -142,6 +142,13 @@ int scsi_lun_remove(struct scsi_target *target, const struct scsi_address *addre
 		    void (*done)(void *arg), void *arg);
 /* The size of the unit's storage has changed: unit attention, and an event. */
 void scsi_lun_resized(struct scsi_target *target, const struct scsi_address *address);
+/*
+ * The size of the unit's storage changes, see storage_resize(); before how->done(), which may be
+ * NULL, the driver is told, of all units which have this storage.  -ENOENT, there is no such unit;
+ * -EOPNOTSUPP, it has no storage.  Control worker.
+ */
+int scsi_lun_resize(struct scsi_target *target, const struct scsi_address *address,
+		    const struct storage_resize *how, char *why, size_t why_size);
 
 /* A worker's way to the units; on that worker, and closed with no command in work. */
 int scsi_nexus_open(struct scsi_target *target, struct vhost_worker *w,

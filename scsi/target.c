@@ -176,13 +176,10 @@ int scsi_lun_add(struct scsi_target *target, const struct scsi_lun_params *param
  * Units change
  */
 
-void scsi_lun_resized(struct scsi_target *target, const struct scsi_address *address)
+static void target_lun_resized(struct scsi_target *target, struct scsi_lun *lun)
 {
-	struct scsi_lun *lun = scsi_table_find(&target->luns, scsi_address_key(address));
 	struct storage_info info;
 
-	if (!lun || !lun->storage)
-		return;
 	storage_info(lun->storage, &info);
 	atomic_store_explicit(&lun->size, ALIGN_DOWN(info.size, lun->block_size),
 			      memory_order_relaxed);
@@ -192,6 +189,89 @@ void scsi_lun_resized(struct scsi_target *target, const struct scsi_address *add
 		target_event(target, lun, VIRTIO_SCSI_T_PARAM_CHANGE,
 			     SCSI_UA_CAPACITY_CHANGED >> 8 |
 			     (SCSI_UA_CAPACITY_CHANGED & 0xff) << 8);
+}
+
+void scsi_lun_resized(struct scsi_target *target, const struct scsi_address *address)
+{
+	struct scsi_lun *lun = scsi_table_find(&target->luns, scsi_address_key(address));
+
+	if (lun && lun->storage)
+		target_lun_resized(target, lun);
+}
+
+/* A change of size in work. */
+struct target_resize {
+	struct scsi_target *target;
+	const struct storage *storage;
+	uint64_t before;		/* bytes */
+	struct storage_resize user;
+};
+
+/* The unit which was named may have gone; others with its storage may have come. */
+static void target_resized(void *arg, int err)
+{
+	struct target_resize *r = arg;
+	const struct scsi_table *luns = &r->target->luns;
+	struct storage_info info;
+	unsigned int i;
+
+	storage_info(r->storage, &info);
+	for (i = 0; i < luns->num && info.size != r->before; i++) {
+		struct scsi_lun *lun = luns->entries[i].item;
+
+		if (lun->storage == r->storage)
+			target_lun_resized(r->target, lun);
+	}
+	if (r->user.done)
+		r->user.done(r->user.arg, err);
+	scsi_target_put(r->target);
+	free(r);
+}
+
+static int target_resize(struct scsi_target *target, struct storage *storage,
+			 const struct storage_resize *user, char *why, size_t why_size)
+{
+	struct target_resize *r = malloc(sizeof(*r));
+	const struct storage_resize how = {
+		.size = user->size, .control = target->control, .done = target_resized, .arg = r,
+	};
+	struct storage_info info;
+	int ret;
+
+	if (!r) {
+		snprintf(why, why_size, "%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	storage_info(storage, &info);
+	*r = (struct target_resize){ target, storage, info.size, *user };
+	target->pending++;
+	ret = storage_resize(storage, &how, why, why_size);
+	if (ret) {
+		target->pending--;
+		free(r);
+	}
+	return ret;
+}
+
+int scsi_lun_resize(struct scsi_target *target, const struct scsi_address *address,
+		    const struct storage_resize *how, char *why, size_t why_size)
+{
+	const struct scsi_lun *lun = scsi_table_find(&target->luns, scsi_address_key(address));
+
+	if (!lun) {
+		snprintf(why, why_size, "there is no such unit");
+		return -ENOENT;
+	}
+	if (!lun->storage) {
+		snprintf(why, why_size, "the device has its own size");
+		return -EOPNOTSUPP;
+	}
+	if (how->size % lun->block_size) {
+		snprintf(why, why_size, "the size is not a multiple of the block size %u",
+			 lun->block_size);
+		return -EINVAL;
+	}
+	return target_resize(target, lun->storage, how, why, why_size);
 }
 
 void scsi_target_reset(struct scsi_target *target)

@@ -71,7 +71,7 @@ struct scsi_target {
 	void *arg;
 
 	/* of the control worker */
-	unsigned int pending;		/* sweeps which have not ended */
+	unsigned int pending;		/* sweeps and changes of size which have not ended */
 	bool freed;			/* the last of these frees it */
 
 	/* Changed by the control worker, which alone may read without the lock. */
@@ -81,7 +81,7 @@ struct scsi_target {
 	struct scsi_nexus *nexuses;
 };
 
-/* A sweep has ended; frees the target if it is time. */
+/* One of them has ended; frees the target if it is time. */
 void scsi_target_put(struct scsi_target *target);
 
 /*

@@ -203,4 +203,5 @@ const struct storage_ops aio_ops = {
 	.chan_close = aio_chan_close,
 	.submit = aio_submit,
 	.commit = aio_commit,
+	.resize = file_resize,
 };

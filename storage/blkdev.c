@@ -46,14 +46,18 @@ static uint64_t blkdev_queue_attr(dev_t dev, const char *name)
 	return 0;
 }
 
+int blkdev_size(const struct file *f, uint64_t *size)
+{
+	return ioctl(f->fd, BLKGETSIZE64, size) ? -errno : 0;
+}
+
 int blkdev_describe(struct file *f, struct storage_info *info)
 {
 	unsigned int physical = 0, opt_io = 0;
 	int logical = 0;
 	struct stat sb;
 
-	if (fstat(f->fd, &sb) || ioctl(f->fd, BLKGETSIZE64, &info->size) ||
-	    ioctl(f->fd, BLKSSZGET, &logical))
+	if (fstat(f->fd, &sb) || blkdev_size(f, &info->size) || ioctl(f->fd, BLKSSZGET, &logical))
 		return -errno;
 	if (!ioctl(f->fd, BLKPBSZGET, &physical))
 		info->physical_block = physical;

@@ -8,6 +8,8 @@
 #ifndef STORAGE_ENGINE_H
 #define STORAGE_ENGINE_H
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "storage/storage.h"
@@ -46,16 +48,25 @@ struct storage_ops {
 	/* Start io.  It need not reach the kernel before commit, which always follows. */
 	void (*submit)(struct storage_chan *chan, struct storage_io *io);
 	void (*commit)(struct storage_chan *chan);
+
+	/* Give the image this size, or, with 0, find out which one it has.  Control worker. */
+	int (*resize)(struct storage *st, uint64_t *size, const struct storage_why *why);
 };
 
-/* All of it is constant while channels are open. */
+/* Constant while channels are open, unless marked. */
 struct storage {
 	const struct storage_ops *ops;
-	struct storage_info info;
+	struct storage_info info;	/* but for size, see below */
 	unsigned int depth;
+	unsigned int sector;		/* bytes of which the size is a multiple */
 	bool write_through;		/* every write is made a FUA write */
 	struct file *file;		/* of the engines which serve files, else NULL */
 	void *priv;			/* of the filter */
+
+	_Atomic uint64_t size;		/* written by the control worker, under the lock */
+	pthread_mutex_t lock;
+	struct storage_chan *chans;	/* under the lock */
+	struct resize *resize;		/* of the control worker; NULL: none is in work */
 };
 
 /* A list, first in first out, of operations.  Zero is an empty one. */
@@ -67,6 +78,11 @@ struct io_list {
 struct storage_chan {
 	struct storage *st;
 	struct vhost_worker *worker;
+	struct storage_chan *next, **link;	/* in the image's list, under its lock */
+	uint64_t size;			/* bytes; the image's end for what is submitted here */
+	struct resize_part *part;	/* of a change of size, until it is done; set under the lock */
+	bool draining;			/* it waits until nothing is in flight */
+	unsigned int limit;		/* how many may be in flight: depth, or 0 while draining */
 	unsigned int inflight;		/* with the engine */
 	bool finishing;			/* within storage_complete() */
 	struct io_list waiting;		/* until fewer are in flight */
@@ -82,6 +98,17 @@ struct storage_chan {
  * and commit calls storage_commit() on his own channel afterwards.
  */
 void storage_complete(struct storage_io *io, int err);
+
+/* storage.c: what is wrong with this size, or 0. */
+int storage_check_size(const struct storage *st, uint64_t size, const struct storage_why *why);
+
+/* resize.c; these of a channel on its worker: */
+void resize_chan_open(struct storage_chan *chan);
+void resize_chan_close(struct storage_chan *chan);
+/* Nothing is in flight any more. */
+void resize_drained(struct storage_chan *chan);
+/* The image goes; a change in work, if there is one, takes its course without it. */
+void resize_storage_close(struct storage *st);
 
 extern const struct storage_ops null_ops, threads_ops, aio_ops, uring_ops;
 

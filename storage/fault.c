@@ -198,6 +198,13 @@ static void fault_commit(struct storage_chan *chan)
 	storage_commit(container_of(chan, struct fault_chan, chan)->lower);
 }
 
+static int fault_resize(struct storage *st, uint64_t *size, const struct storage_why *why)
+{
+	struct storage *lower = ((struct fault *)st->priv)->lower;
+
+	return lower->ops->resize(lower, size, why);
+}
+
 static const struct storage_ops fault_ops = {
 	.name = "fault",
 	.chan_size = sizeof(struct fault_chan),
@@ -206,6 +213,7 @@ static const struct storage_ops fault_ops = {
 	.chan_close = fault_chan_close,
 	.submit = fault_submit,
 	.commit = fault_commit,
+	.resize = fault_resize,
 };
 
 int fault_wrap(struct storage **stp, const struct storage_params *params,
@@ -226,6 +234,7 @@ int fault_wrap(struct storage **stp, const struct storage_params *params,
 	}
 	/* Seen from above it is the image itself. */
 	*st = **stp;
+	pthread_mutex_init(&st->lock, NULL);
 	st->ops = &fault_ops;
 	st->file = NULL;
 	st->priv = fault;

@@ -115,6 +115,18 @@ static int file_lock(struct file *f, bool read_only, const struct storage_why *w
 	return err ? storage_why(why, err, "in use by another process") : 0;
 }
 
+static int file_size(const struct file *f, uint64_t *size)
+{
+	struct stat sb;
+
+	if (f->block)
+		return blkdev_size(f, size);
+	if (fstat(f->fd, &sb))
+		return -errno;
+	*size = (uint64_t)sb.st_size;
+	return 0;
+}
+
 /* Set the size of a new file, find that of an old one. */
 static int file_find_size(struct file *f, struct storage_info *info,
 			  const struct storage_params *params, const struct storage_why *why)
@@ -206,6 +218,7 @@ static void file_find_limits(struct file *f, struct storage_info *info,
 			     const struct storage_params *params)
 {
 	info->read_only = params->read_only;
+	info->fixed_size = f->block;
 	info->volatile_cache = !info->read_only && params->cache != STORAGE_CACHE_WRITETHROUGH;
 	info->mem_align = f->mem_align;
 	info->block_size = MAX(f->align, STORAGE_SECTOR);
@@ -305,6 +318,18 @@ int file_start(struct storage *st, const struct storage_params *params,
 void file_stop(struct storage *st)
 {
 	pool_free(st->file->pool);
+}
+
+int file_resize(struct storage *st, uint64_t *size, const struct storage_why *why)
+{
+	const struct file *f = st->file;
+	int err = 0;
+
+	if (!*size)
+		err = file_size(f, size);
+	else if (ftruncate(f->fd, (off_t)*size))
+		err = -errno;
+	return err ? storage_why(why, err, "%s", strerror(-err)) : 0;
 }
 
 int file_chan_open(struct file_chan *fc)

@@ -72,6 +72,9 @@ int file_start(struct storage *st, const struct storage_params *params,
 	       const struct storage_why *why, enum file_inline try_inline, unsigned int threads);
 void file_stop(struct storage *st);
 
+/* Of all engines. */
+int file_resize(struct storage *st, uint64_t *size, const struct storage_why *why);
+
 int file_chan_open(struct file_chan *fc);
 void file_chan_close(struct file_chan *fc);
 
@@ -101,5 +104,6 @@ int lock_file(int fd, bool writable);
 
 /* blkdev.c: size, block sizes and limits of a block device. */
 int blkdev_describe(struct file *f, struct storage_info *info);
+int blkdev_size(const struct file *f, uint64_t *size);
 
 #endif /* STORAGE_FILE_H */

@@ -49,6 +49,14 @@ static void null_commit(struct storage_chan *chan)
 	(void)chan;
 }
 
+static int null_resize(struct storage *st, uint64_t *size, const struct storage_why *why)
+{
+	(void)why;
+	if (!*size)
+		*size = atomic_load_explicit(&st->size, memory_order_relaxed);
+	return 0;
+}
+
 const struct storage_ops null_ops = {
 	.name = "null",
 	.chan_size = sizeof(struct storage_chan),
@@ -58,4 +66,5 @@ const struct storage_ops null_ops = {
 	.chan_close = null_chan_close,
 	.submit = null_submit,
 	.commit = null_commit,
+	.resize = null_resize,
 };

@@ -2,7 +2,7 @@
 /*
  * Images, channels and operations: the one choke point before all engines.
  *
- * The way of an operation: storage_submit() checks it, and gives it to the engine
+ * The way of an operation: storage_submit() checks it and gives it to the engine,
  * unless the channel is at its depth, in which case it waits its turn.  The engine ends
  * it with storage_complete(), often before storage_submit() returns.
  *
@@ -55,8 +55,9 @@ static bool storage_iov_fits(const struct storage_io *io)
 	return left == 0;
 }
 
-static int storage_check(const struct storage_info *info, const struct storage_io *io)
+static int storage_check(const struct storage_chan *chan, const struct storage_io *io)
 {
+	const struct storage_info *info = &chan->st->info;
 	static const unsigned int flags[STORAGE_OPS] = {
 		[STORAGE_WRITE] = STORAGE_FUA,
 		[STORAGE_DISCARD] = STORAGE_FUA,
@@ -69,7 +70,7 @@ static int storage_check(const struct storage_info *info, const struct storage_i
 		return io->len ? -EINVAL : 0;
 	if ((io->offset | io->len) % STORAGE_SECTOR)
 		return -EINVAL;
-	if (io->offset > info->size || io->len > info->size - io->offset)
+	if (io->offset > chan->size || io->len > chan->size - io->offset)
 		return -ERANGE;
 	if (io->op == STORAGE_READ)
 		return storage_iov_fits(io) ? 0 : -EINVAL;
@@ -98,11 +99,7 @@ static void storage_finish(struct storage_io *io)
 	io->done(io, io->result);
 }
 
-static void storage_start(struct storage_chan *chan, struct storage_io *io)
-{
-	chan->inflight++;
-	chan->st->ops->submit(chan, io);
-}
+static void storage_start(struct storage_chan *chan, struct storage_io *io);
 
 /* An operation has ended, or was refused; nothing of it is counted as in flight. */
 static void storage_end(struct storage_chan *chan, struct storage_io *io)
@@ -114,7 +111,7 @@ static void storage_end(struct storage_chan *chan, struct storage_io *io)
 	chan->finishing = true;
 	do {
 		storage_finish(io);
-		while (chan->waiting.head && chan->inflight < chan->st->depth)
+		while (chan->waiting.head && chan->inflight < chan->limit)
 			storage_start(chan, io_list_take(&chan->waiting));
 	} while ((io = io_list_take(&chan->finished)));
 	chan->finishing = false;
@@ -126,7 +123,21 @@ void storage_complete(struct storage_io *io, int err)
 
 	io->result = err;
 	chan->inflight--;
+	if (unlikely(chan->draining) && !chan->inflight)
+		resize_drained(chan);
 	storage_end(chan, io);
+}
+
+/* It is judged when its turn has come: the size may have changed while it waited. */
+static void storage_start(struct storage_chan *chan, struct storage_io *io)
+{
+	io->result = storage_check(chan, io);
+	if (io->result || (!io->len && io->op != STORAGE_FLUSH)) {
+		storage_end(chan, io);
+		return;
+	}
+	chan->inflight++;
+	chan->st->ops->submit(chan, io);
 }
 
 void storage_submit(struct storage_chan *chan, struct storage_io *io)
@@ -138,10 +149,7 @@ void storage_submit(struct storage_chan *chan, struct storage_io *io)
 	io->how = io->flags;
 	if (st->write_through && io->op >= STORAGE_WRITE && io->op != STORAGE_FLUSH)
 		io->how |= STORAGE_FUA;
-	io->result = storage_check(&st->info, io);
-	if (io->result || (!io->len && io->op != STORAGE_FLUSH))
-		storage_end(chan, io);
-	else if (chan->inflight >= st->depth || chan->waiting.head)
+	if (chan->inflight >= chan->limit || chan->waiting.head)
 		io_list_add(&chan->waiting, io);
 	else
 		storage_start(chan, io);
@@ -165,11 +173,13 @@ int storage_chan_open(struct storage *st, struct vhost_worker *w, struct storage
 		return -ENOMEM;
 	chan->st = st;
 	chan->worker = w;
+	chan->limit = st->depth;
 	err = st->ops->chan_open(chan);
 	if (err) {
 		free(chan);
 		return err;
 	}
+	resize_chan_open(chan);
 	*chan_out = chan;
 	return 0;
 }
@@ -177,8 +187,14 @@ int storage_chan_open(struct storage *st, struct vhost_worker *w, struct storage
 void storage_chan_close(struct storage_chan *chan)
 {
 	assert(!chan->inflight && !chan->waiting.head && !chan->finishing);
+	resize_chan_close(chan);
 	chan->st->ops->chan_close(chan);
 	free(chan);
+}
+
+uint64_t storage_chan_size(const struct storage_chan *chan)
+{
+	return chan->size;
 }
 
 void storage_chan_stats(const struct storage_chan *chan, struct storage_stats *stats)
@@ -212,16 +228,14 @@ static int storage_check_params(const struct storage_params *params, const struc
 	return 0;
 }
 
-static int storage_check_size(const struct storage *st, const struct storage_params *params,
-			      const struct storage_why *why)
+int storage_check_size(const struct storage *st, uint64_t bytes, const struct storage_why *why)
 {
-	unsigned int block = params->block_size ? params->block_size : STORAGE_SECTOR;
-	unsigned long long size = st->info.size;
+	const unsigned long long size = bytes;
 
-	if (size % block)
+	if (size % st->sector)
 		return storage_why(why, -EINVAL,
 				   "the size of %llu bytes is not a multiple of the block size %u",
-				   size, block);
+				   size, st->sector);
 	if (st->info.block_size > STORAGE_SECTOR && size % st->info.block_size)
 		return storage_why(why, -EINVAL,
 				   "the size of %llu bytes is not a multiple of %u, "
@@ -285,7 +299,7 @@ static int storage_open_image(struct storage *st, const struct storage_params *p
 	else
 		err = file_open(&st->file, &st->info, params, why);
 	if (!err)
-		err = storage_check_size(st, params, why);
+		err = storage_check_size(st, st->info.size, why);
 	if (!err && st->file)
 		err = storage_choose_engine(st, params, why);
 	return err;
@@ -304,9 +318,12 @@ int storage_open(struct storage **st_out, const struct storage_params *params,
 	st = calloc(1, sizeof(*st));
 	if (!st)
 		return storage_why(&why, -ENOMEM, "out of memory");
+	pthread_mutex_init(&st->lock, NULL);
 	st->depth = params->depth ? params->depth : DEPTH_DEFAULT;
+	st->sector = params->block_size ? params->block_size : STORAGE_SECTOR;
 	st->write_through = params->cache == STORAGE_CACHE_WRITETHROUGH;
 	err = storage_open_image(st, params, &why);
+	atomic_init(&st->size, st->info.size);
 	if (!err && params->fault)
 		err = fault_wrap(&st, params, &why);
 	if (err) {
@@ -321,6 +338,8 @@ int storage_open(struct storage **st_out, const struct storage_params *params,
 
 void storage_close(struct storage *st)
 {
+	resize_storage_close(st);
+	pthread_mutex_destroy(&st->lock);
 	if (st->ops)
 		st->ops->close(st);
 	if (st->file)
@@ -331,4 +350,5 @@ void storage_close(struct storage *st)
 void storage_info(const struct storage *st, struct storage_info *info)
 {
 	*info = st->info;
+	info->size = atomic_load_explicit(&st->size, memory_order_relaxed);
 }

@@ -112,7 +112,7 @@ struct storage_params {
 					 * multiples of this, a power of two up to 65536 */
 };
 
-/* What an opened image is.  All of it is constant. */
+/* What an opened image is.  All of it is constant but size, see storage_resize(). */
 struct storage_info {
 	const char *engine;		/* name of the engine in use */
 	uint64_t size;			/* bytes */
@@ -128,6 +128,7 @@ struct storage_info {
 	bool zero_unmap;		/* write zeroes can give blocks back */
 	bool volatile_cache;		/* a completed write may be lost before a flush */
 	bool read_only;
+	bool fixed_size;		/* a device: its size is found out, not changed */
 	bool created;			/* the file did not exist before */
 };
 
@@ -139,10 +140,36 @@ struct storage_info {
  */
 int storage_open(struct storage **st, const struct storage_params *params,
 		 char *why, size_t why_size);
-/* All channels have been closed. */
+/* All channels have been closed.  The end of a change of size in work comes now (-ECANCELED). */
 void storage_close(struct storage *st);
 /* Any thread. */
 void storage_info(const struct storage *st, struct storage_info *info);
+
+/*
+ * Change the size of an image which is in use.
+ *
+ * What goes to a channel before done() meets the old size or the new one, what goes there later
+ * the new one.  In the way of an image which shrinks, the channels first let end what they have in
+ * work, and hold back what comes meanwhile, so that nothing is written behind the new end.
+ */
+struct storage_resize {
+	uint64_t size;			/* bytes; 0: what file or device have by now, because
+					 * somebody else has changed it */
+	struct vhost_worker *control;	/* which calls; done() comes there */
+	/* Once; err is 0 or a negative errno, and storage_info() tells the size which holds. */
+	void (*done)(void *arg, int err);
+	void *arg;
+};
+
+/*
+ * On how->control, always the same one.  0: done() comes, possibly within this call.  Otherwise a
+ * negative errno, the reason in why as by storage_open(), and nothing has changed: -EINVAL, not a
+ * size for this image; -EBUSY, a change is in work; -EROFS; and what the kernel said.
+ */
+int storage_resize(struct storage *st, const struct storage_resize *how, char *why,
+		   size_t why_size);
+/* The done() of a change in work, if there is one, comes now, with -ECANCELED.  Control worker. */
+void storage_resize_cancel(struct storage *st);
 
 /*
  * A channel for one worker.  Both on that worker; close with nothing in flight, and not
@@ -150,6 +177,9 @@ void storage_info(const struct storage *st, struct storage_info *info);
  */
 int storage_chan_open(struct storage *st, struct vhost_worker *w, struct storage_chan **chan);
 void storage_chan_close(struct storage_chan *chan);
+
+/* The size of the image in bytes, as this worker is to see it.  On the channel's worker. */
+uint64_t storage_chan_size(const struct storage_chan *chan);
 
 /* Start an operation; every outcome arrives by io->done.  On the channel's worker. */
 void storage_submit(struct storage_chan *chan, struct storage_io *io);

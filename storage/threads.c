@@ -49,4 +49,5 @@ const struct storage_ops threads_ops = {
 	.chan_close = threads_chan_close,
 	.submit = threads_submit,
 	.commit = threads_commit,
+	.resize = file_resize,
 };

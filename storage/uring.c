@@ -226,4 +226,5 @@ const struct storage_ops uring_ops = {
 	.chan_close = uring_chan_close,
 	.submit = uring_submit,
 	.commit = uring_commit,
+	.resize = file_resize,
 };

@@ -55,7 +55,10 @@ usage "--bridge, --up: they need --tap" --socket-path=s --port=null --up
 usage "--bridge, --up: they need --tap" --socket-path=s --tap-fd=3 --bridge=br0
 usage "--up=yes: it takes no value" --socket-path=s --tap=t --up=yes
 usage "--queue-pairs=0: not in the range from 1 to 127" --socket-path=s --port=null --queue-pairs=0
-usage "--queue-pairs=128: not in the range from 1 to 127" --socket-path=s --port=null --queue-pairs=128
+for pairs in 128 256; do
+	usage "--queue-pairs=$pairs: not in the range from 1 to 127: a vhost-user device has up to 256 queues" \
+		--socket-path=s --port=null --queue-pairs=$pairs
+done
 usage "--threads=2: more than queues, of which there are --queue-pairs=1" --socket-path=s --port=null --threads=2
 usage "--num-queues: unknown option" --socket-path=s --port=null --num-queues=2
 usage "--tap=: it needs a value" --socket-path=s --tap=
@@ -156,9 +159,121 @@ else
 	echo "# no bridges in this kernel"
 fi
 
-# Deleted while it runs: that is said when somebody looks, and it does not spin meanwhile.
-start_daemon deleted --tap=del0
-ip link del del0
-check "a front-end of a deleted interface" "$give_fd" talk "$tmp/deleted.sock" 1
-stop_daemon deleted
+# --- Who may ---
+
+# As a user without any privilege, if that one can get to the program at all.
+nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+mkdir "$tmp/nobody" && chmod 711 "$tmp" && chown 65534 "$tmp/nobody"
+ip tuntap add theirs mode tap user 65533
+ip tuntap add mine mode tap user 65534 && ip link set mine up
+if "${nobody[@]}" "$daemon" --version >/dev/null 2>&1; then
+	refused_with "nobody's new tap" 1 "--tap=t0: not permitted" \
+		"${nobody[@]}" "$daemon" --socket-path="$tmp/nobody/s" --tap=t0
+	refused_with "another user's tap" 1 "--tap=theirs: not permitted" \
+		"${nobody[@]}" "$daemon" --socket-path="$tmp/nobody/s" --tap=theirs
+	refused_with "a user's own tap, set up by nobody" 1 "--tap=mine: cannot set --mtu=1400: .*not permitted" \
+		"${nobody[@]}" "$daemon" --socket-path="$tmp/nobody/s" --tap=mine --mtu=1400
+	"${nobody[@]}" "$daemon" --socket-path="$tmp/nobody/mine.sock" --tap=mine >>"$tmp/mine.log" 2>&1 &
+	pids[mine]=$!
+	check "a user's own tap: the daemon listens" wait_until 30 listening nobody/mine
+	check "a user's own tap: a front-end" "$give_fd" talk "$tmp/nobody/mine.sock" 2
+	kill "${pids[mine]}"
+	check "a user's own tap: SIGTERM ends the daemon" end_process mine
+else
+	echo "# user 65534 cannot run $daemon"
+fi
+refused_with "a tap without headers" 1 "--tap-fd=7: 7: not opened with IFF_VNET_HDR" \
+	"$give_fd" plain-tap plain0 "$daemon" --socket-path=s --tap-fd=7
+refused_with "one queue for two pairs" 1 "--tap-fd=7,7: 7: given twice" \
+	"$give_fd" tap given0 "$daemon" --socket-path=s --tap-fd=7,7 --queue-pairs=2
+"$give_fd" tap given0 "$daemon" --socket-path="$tmp/given-tap.sock" --tap-fd=7 >"$tmp/given-tap.log" 2>&1 &
+pids[given-tap]=$!
+check "a tap which was given: the daemon listens" wait_until 30 listening given-tap
+check "a tap which was given: a front-end" "$give_fd" talk "$tmp/given-tap.sock" 1
+stop_daemon given-tap
+no_device()
+{
+	unshare -m sh -c 'mount -t tmpfs none /dev/net && exec "$@"' sh "$@"
+}
+if no_device true 2>/dev/null; then
+	refused_with "no /dev/net/tun" 1 "--tap=t0: /dev/net/tun: No such file" \
+		unshare -m sh -c 'mount -t tmpfs none /dev/net && exec "$@"' sh "$daemon" --socket-path=s --tap=t0
+else
+	echo "# nothing can be mounted here, so /dev/net/tun is always there"
+fi
+
+# --- What becomes of it ---
+
+# said NAME TEXT, after the lines which were there before.
+said()
+{
+	grep -q -- "$2" "$tmp/$1.log"
+}
+
+start_daemon link --tap=link0
+check "it is down at first" said link "link0: the interface is down"
+check "set it up" ip link set link0 up
+check "the daemon says so" wait_until 30 said link "link0: the interface is up"
+: >"$tmp/link.log"
+check "set it down" ip link set link0 down
+check "the daemon says so" wait_until 30 said link "link0: the interface is down"
+# Without a front-end and a single packet.
+check "delete it" ip link del link0
+check "the daemon says so" wait_until 30 said link "link0: the interface has gone"
+check "it makes another one" wait_until 30 said link "link0: the interface is back"
+check "it is there" ip link show link0
+check "a front-end" "$give_fd" talk "$tmp/link.sock" 1
+stop_daemon link
+
+# --- Idle ---
+
+# How often the daemon's threads have gone to sleep, and how long they have run, in ticks.
+wakeups()
+{
+	awk '/^voluntary_ctxt_switches:/ { n += $2 } END { print n }' "/proc/${pids[$1]}"/task/*/status
+	awk '{ print $14 + $15 }' "/proc/${pids[$1]}/stat"
+}
+
+# Nothing is to be seen in two seconds.
+sleeps()
+{
+	local before end
+
+	before=$(wakeups "$1") end=$((SECONDS + 3))
+	# What happens to other interfaces is none of its business.
+	ip tuntap add "other$SECONDS" mode tap
+	while [ $SECONDS -lt $end ]; do
+		[ "$(wakeups "$1")" = "$before" ] || return 1
+	done
+}
+
+not_as_before()
+{
+	[ "$(wakeups "$1")" != "$2" ]
+}
+
+# test_idle OPTION...: rings run, with buffers, and no packet comes.
+test_idle()
+{
+	local options=$* before
+
+	# The kernel itself would send some.
+	echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
+	start_daemon idle --tap=idle0 --up --queue-pairs=2 "$@"
+	"$give_fd" idle "$tmp/idle.sock" 4 >"$tmp/idle.out" 2>&1 &
+	pids[front-end]=$!
+	wait_until 30 grep -q ready "$tmp/idle.out"
+	check "idle: no thread wakes up, $options" wait_until 30 sleeps idle
+	before=$(wakeups idle)
+	ip address add 10.9.0.1/24 dev idle0
+	# The kernel asks who has this address.
+	echo >/dev/udp/10.9.0.2/9
+	check "idle: a packet wakes one, $options" wait_until 30 not_as_before idle "$before"
+	check "idle: and then none again, $options" wait_until 30 sleeps idle
+	stop_daemon idle
+	end_process front-end
+}
+
+test_idle --threads=0
+test_idle --threads=2 --poll-us=200
 finish

@@ -1,30 +1,39 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Sockets for the tests of a daemon's command line.
+ * Sockets and other fds for the tests of a daemon's command line.
  *
  *   give_fd listening PATH COMMAND...	run the command with a socket listening at PATH
  *   give_fd stream COMMAND...		... with one which is neither listening nor connected
  *   give_fd datagram COMMAND...	... with a Unix datagram socket
  *   give_fd inet COMMAND...		... with a socket listening on TCP
+ *   give_fd tap IFNAME COMMAND...	... with a queue of a tap which has headers
+ *   give_fd plain-tap IFNAME COMMAND... with one which has not
  *   give_fd connected COMMAND...	... with a connected one; speak with the command, close
  *					the other end, and end as the command does
  *   give_fd talk PATH COUNT		connect so many times, and speak each time
  *   give_fd answer PATH COUNT		listen, and speak with so many callers
  *   give_fd stay PATH			connect, speak, and wait for the other end to close
+ *   give_fd idle PATH COUNT		connect, start so many rings with buffers to write into
+ *					in those of even number, and wait for the other end to
+ *					close
  *   give_fd shrink PATH		connect, start a ring, truncate its memory, kick, and
  *					wait for the other end to close
  *
- * The command gets its socket as file descriptor 7.
+ * The command gets what is given as file descriptor 7.
  */
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
 #include <linux/virtio_config.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -33,6 +42,9 @@
 #include "frontend/frontend.h"
 
 #define GIVEN_FD 7
+#define RINGS_MAX 16
+#define RING_SIZE 64
+#define BUFFER 2048
 
 __attribute__((noreturn))
 static void die(const char *what, int err)
@@ -83,6 +95,17 @@ static int make_inet(void)
 
 	if (listen(fd, 8))
 		die("listen", errno);
+	return fd;
+}
+
+static int make_tap(const char *name, int flags)
+{
+	struct ifreq ifr = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | flags) };
+	int fd = open("/dev/net/tun", O_RDWR);
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr))
+		die(name, errno);
 	return fd;
 }
 
@@ -152,17 +175,71 @@ static int answer(const char *path, int count)
 	return 0;
 }
 
+/* Tell who waits for it, and wait for the end ourselves. */
+static void be_ready(struct fe *fe)
+{
+	printf("ready\n");
+	fflush(stdout);
+	fe->timeout_ms = 60000;
+	check("waiting for the end", fe_wait_closed(fe));
+}
+
 static int stay(const char *path)
 {
 	struct fe fe;
 
 	check(path, fe_connect(&fe, path));
 	speak(&fe);
-	printf("ready\n");
-	fflush(stdout);
-	fe.timeout_ms = 60000;
-	check("waiting for the end", fe_wait_closed(&fe));
+	be_ready(&fe);
 	fe_close(&fe);
+	return 0;
+}
+
+/* As a network driver does which has nothing to send. */
+static void fill(struct fe_mem *mem, struct fe_ring *ring)
+{
+	struct iovec in = { .iov_len = BUFFER };
+	unsigned int i;
+
+	for (i = 0; i < RING_SIZE; i++) {
+		in.iov_base = fe_mem_alloc(mem, BUFFER, 1);
+		if (!in.iov_base)
+			die("buffers", ENOMEM);
+		check("buffers", fe_ring_add(ring, NULL, 0, &in, 1, in.iov_base));
+	}
+	fe_ring_submit(ring);
+}
+
+static int idle(const char *path, unsigned int count)
+{
+	const uint64_t protocol = FE_BIT(VU_PROTOCOL_F_MQ) | FE_BIT(VU_PROTOCOL_F_REPLY_ACK);
+	struct fe_ring ring[RINGS_MAX], *rings[RINGS_MAX];
+	struct fe_ring_params params = { .size = RING_SIZE };
+	struct fe_mem mem;
+	struct fe fe;
+	unsigned int i;
+
+	if (!count || count > RINGS_MAX)
+		die("rings", ERANGE);
+	check(path, fe_connect(&fe, path));
+	/* All that there is for several queues of a network device, 22. */
+	check("negotiation", fe_negotiate(&fe, FE_BIT(VIRTIO_F_VERSION_1) | FE_BIT(22) |
+					       FE_BIT(VU_F_PROTOCOL_FEATURES), protocol));
+	check("memory", fe_mem_init(&mem, 0x100000, 8 << 20));
+	for (i = 0; i < count; i++) {
+		params.index = i;
+		rings[i] = &ring[i];
+		check("ring", fe_ring_init(&ring[i], &mem, &params));
+	}
+	check("start", fe_start(&fe, &mem, rings, count));
+	for (i = 0; i < count; i += 2)
+		fill(&mem, &ring[i]);
+	check("sync", fe_sync(&fe));
+	be_ready(&fe);
+	fe_close(&fe);
+	for (i = 0; i < count; i++)
+		fe_ring_free(&ring[i]);
+	fe_mem_free(&mem);
 	return 0;
 }
 
@@ -199,6 +276,12 @@ int main(int argc, char **argv)
 		return talk(argv[2], atoi(argv[3]));
 	if (!strcmp(mode, "answer") && argc == 4)
 		return answer(argv[2], atoi(argv[3]));
+	if (!strcmp(mode, "idle") && argc == 4)
+		return idle(argv[2], (unsigned int)atoi(argv[3]));
+	if (!strcmp(mode, "tap") && argc > 3)
+		run(make_tap(argv[2], IFF_VNET_HDR), argv + 3);
+	if (!strcmp(mode, "plain-tap") && argc > 3)
+		run(make_tap(argv[2], 0), argv + 3);
 	if (!strcmp(mode, "stay"))
 		return stay(argv[2]);
 	if (!strcmp(mode, "shrink"))

@@ -17,6 +17,7 @@ interop_tests = \
 	tests/interop/net-uml.sh \
 	tests/interop/uml-discard.sh \
 	tests/interop/qemu-reconnect.sh \
+	tests/interop/net-dpdk.sh \
 	tests/interop/dpdk-net.sh \
 	tests/interop/uml-config.sh \
 	tests/interop/uml-error.sh \
@@ -47,8 +48,8 @@ tests_interop_load_LDFLAGS = -pthread
 tests_interop_stream_CFLAGS = -std=gnu11 $(WARN) -pthread
 tests_interop_stream_LDFLAGS = -pthread
 
-# A device for DPDK's driver.
-check_PROGRAMS += tests/interop/net_echo
+# A device for DPDK's driver, and the other side of a tap.
+check_PROGRAMS += tests/interop/net_echo tests/interop/wire_echo
 tests_interop_net_echo_LDADD = libvhost/libcore.la
 
 # To be preloaded into User-mode Linux; a shared object needs some -rpath.

@@ -219,6 +219,47 @@ void disk_close(struct disk *d)
 		close(d->image);
 }
 
+struct disk_resize {
+	struct disk *d;
+	uint64_t size;
+	int err;
+	sem_t done;
+};
+
+static void disk_resized(void *arg, int err)
+{
+	struct disk_resize *resize = arg;
+
+	resize->err = err;
+	sem_post(&resize->done);
+}
+
+static void disk_start_resize(void *arg)
+{
+	struct disk_resize *resize = arg;
+	const struct storage_resize how = {
+		.size = resize->size, .control = resize->d->control,
+		.done = disk_resized, .arg = resize,
+	};
+	char why[200] = "";
+	int err = virtio_blk_resize(resize->d->blk, &how, why, sizeof(why));
+
+	if (err)
+		disk_resized(resize, err);
+}
+
+int disk_resize(struct disk *d, uint64_t size)
+{
+	struct disk_resize resize = { .d = d, .size = size };
+
+	sem_init(&resize.done, 0, 0);
+	vhost_worker_call(d->control, disk_start_resize, &resize);
+	while (sem_wait(&resize.done) && errno == EINTR)
+		;
+	sem_destroy(&resize.done);
+	return resize.err;
+}
+
 /*
  * The front-end
  */
@@ -253,6 +294,7 @@ void disk_greet(struct disk *d, uint64_t features)
 				 FE_BIT(VU_F_PROTOCOL_FEATURES);
 	const uint64_t protocol = FE_BIT(VU_PROTOCOL_F_MQ) | FE_BIT(VU_PROTOCOL_F_REPLY_ACK) |
 				  FE_BIT(VU_PROTOCOL_F_CONFIG) |
+				  FE_BIT(VU_PROTOCOL_F_BACKEND_REQ) |
 				  FE_BIT(VU_PROTOCOL_F_RESET_DEVICE);
 
 	fe_attach(&d->fe, disk_dial(d));

@@ -75,6 +75,9 @@ void disk_expect(struct disk *d, uint32_t type, uint64_t sector, void *data, uin
 /* Check that a read of sector 2, which nobody must have changed, is good. */
 void disk_expect_alive(struct disk *d);
 
+/* The image becomes so long, or is as long as somebody has made it (0); the outcome. */
+int disk_resize(struct disk *d, uint64_t size);
+
 /* A range of discard and write zeroes. */
 struct disk_range {
 	uint64_t sector;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -38,13 +39,47 @@ static int nic_port_tx(struct port *port, unsigned int pair, const struct iovec 
 	return port_pair.tx(port, pair, iov, cnt);
 }
 
+/* A link which the test sets. */
+static int nic_link_fd = -1;
+static atomic_int nic_link_now;
+
+static int nic_port_link_fd(const struct port *port)
+{
+	(void)port;
+	return nic_link_fd;
+}
+
+static enum port_link nic_port_link(struct port *port)
+{
+	uint64_t n;
+
+	(void)port;
+	/* It does not block; who reads first gets all. */
+	if (read(nic_link_fd, &n, sizeof(n)) < 0)
+		ck_assert_int_eq(errno, EAGAIN);
+	return (enum port_link)atomic_load(&nic_link_now);
+}
+
+void nic_set_link(enum port_link link)
+{
+	const uint64_t one = 1;
+
+	atomic_store(&nic_link_now, link);
+	ck_assert_int_eq(write(nic_link_fd, &one, sizeof(one)), sizeof(one));
+}
+
 static const struct port_ops *nic_port_ops(void)
 {
 	static struct port_ops ops;
 
+	if (nic_link_fd < 0)
+		nic_link_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ck_assert_int_ge(nic_link_fd, 0);
 	ops = port_pair;
 	ops.rx = nic_port_rx;
 	ops.tx = nic_port_tx;
+	ops.link_fd = nic_port_link_fd;
+	ops.link = nic_port_link;
 	return &ops;
 }
 
@@ -107,11 +142,12 @@ void nic_mend(struct nic *nic)
  * The device
  */
 
-static void nic_link(void *arg, bool up)
+static void nic_link(void *arg, enum virtio_net_news news)
 {
 	struct nic *nic = arg;
 
-	atomic_store(&nic->link, up);
+	atomic_store(&nic->link, news == NET_BACK || news == NET_UP ||
+				news == NET_PLUGGED);
 	atomic_fetch_add(&nic->links, 1);
 }
 
@@ -223,6 +259,7 @@ void nic_up(struct nic *nic, const struct nic_params *params)
 	nic->params.pairs = params->pairs ? params->pairs : 1;
 	nic->params.ring_size = params->ring_size ? params->ring_size : 256;
 	nic->params.rings = params->rings ? params->rings : 2 * nic->params.pairs;
+	atomic_store(&nic_link_now, params->down ? PORT_DOWN : PORT_UP);
 	nic_open_port(nic);
 	nic_start_workers(nic);
 	nic_create(nic);

@@ -27,6 +27,7 @@ struct nic_params {
 	unsigned int ring_size;		/* 0: 256 */
 	unsigned int rings;		/* to be started; 0: those of all pairs */
 	bool legacy;			/* without VIRTIO_F_VERSION_1 */
+	bool down;			/* the link is, at first */
 	const uint8_t *mac;
 	unsigned int mtu;
 };
@@ -41,7 +42,7 @@ struct nic {
 	char name[32];			/* abstract address of the listener */
 	int socket;			/* the device's, listening; a second fd of it */
 	atomic_uint links;		/* calls of params.link */
-	atomic_bool link;		/* the last one */
+	atomic_bool link;		/* the last one: there is one */
 
 	/* of a connection */
 	struct fe fe;
@@ -58,6 +59,9 @@ extern atomic_uint nic_rx_calls, nic_tx_calls;
 /* The wire of a pair goes, and the port finds it again. */
 void nic_cut(struct nic *nic);
 void nic_mend(struct nic *nic);
+
+/* What the port says about its link from now on, of all devices; PORT_UP at first. */
+void nic_set_link(enum port_link link);
 
 void nic_stats(struct nic *nic, unsigned int queue, struct virtio_net_stats *stats);
 

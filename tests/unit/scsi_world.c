@@ -199,6 +199,7 @@ struct world_call {
 	struct world *w;
 	const struct world_unit *unit;
 	struct scsi_address address;
+	uint64_t size;
 	sem_t done;
 	int ret;
 };
@@ -284,6 +285,41 @@ void world_resized(struct world *w, uint8_t target, uint16_t lun)
 	struct world_call call = { .w = w, .address = { .target = target, .lun = lun } };
 
 	vhost_worker_call(w->control, world_tell_resized, &call);
+}
+
+static void world_resize_done(void *arg, int err)
+{
+	struct world_call *call = arg;
+
+	call->ret = err;
+	sem_post(&call->done);
+}
+
+static void world_start_resize(void *arg)
+{
+	struct world_call *call = arg;
+	const struct storage_resize how = {
+		.size = call->size, .control = call->w->control, .done = world_resize_done,
+		.arg = call,
+	};
+	char why[200] = "";
+	int err = scsi_lun_resize(virtio_scsi_target(call->w->scsi), &call->address, &how, why,
+				  sizeof(why));
+
+	if (err)
+		world_resize_done(call, err);
+}
+
+int world_resize(struct world *w, uint8_t target, uint16_t lun, uint64_t size)
+{
+	struct world_call call = {
+		.w = w, .address = { .target = target, .lun = lun }, .size = size,
+	};
+
+	sem_init(&call.done, 0, 0);
+	vhost_worker_call(w->control, world_start_resize, &call);
+	world_wait(&call.done);
+	return call.ret;
 }
 
 static void world_start_workers(struct world *w, unsigned int n)

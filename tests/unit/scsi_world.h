@@ -117,6 +117,9 @@ void world_check_fill(const struct world *w, unsigned int unit, uint64_t sector,
 /* Tell the device that the size of a unit's storage has changed. */
 void world_resized(struct world *w, uint8_t target, uint16_t lun);
 
+/* The image of a unit becomes so long, or is as long as somebody has made it (0); the outcome. */
+int world_resize(struct world *w, uint8_t target, uint16_t lun, uint64_t size);
+
 /* Malformed requests which virtqueue q has met. */
 uint64_t world_malformed(struct world *w, unsigned int q);
 

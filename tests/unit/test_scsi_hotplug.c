@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tap.h"
 #include "util.h"
@@ -299,6 +300,99 @@ START_TEST(resized)
 }
 END_TEST
 
+/* The last block there is, and the one behind it. */
+static void expect_end(uint32_t blocks)
+{
+	static const uint8_t cdb[10] = { 0x25 };
+	struct fe_scsi_req *req = world_req(&world, 0, 0, 0, cdb, sizeof(cdb));
+	const struct {
+		uint32_t lba;
+		uint8_t status;
+	} reads[] = { { blocks - 1, 0 }, { blocks, 2 } };
+	unsigned int ring, i;
+	uint32_t last;
+
+	req->in_len = 8;
+	ck_assert_int_eq(fe_scsi_run(req), 0);
+	memcpy(&last, fe_scsi_in(req), sizeof(last));
+	ck_assert_uint_eq(be32toh(last), blocks - 1);
+	fe_scsi_put(req);
+	for (ring = 0; ring < world.num_rings; ring++) {
+		for (i = 0; i < ARRAY_SIZE(reads); i++) {
+			req = world_read(&world, ring, 0, 0, reads[i].lba, 1);
+			ck_assert_int_eq(fe_scsi_run(req), 0);
+			ck_assert_uint_eq(fe_scsi_resp(req).status, reads[i].status);
+			if (reads[i].status)
+				ck_assert_uint_eq(fe_scsi_resp(req).sense[12], 0x21);
+			fe_scsi_put(req);
+		}
+	}
+}
+
+/* The image grows and shrinks. */
+START_TEST(image_resized)
+{
+	up(_i);
+	world_put_events(&world, WORLD_EVENTS);
+	expect_end(WORLD_SECTORS);
+	ck_assert_int_eq(world_resize(&world, 0, 0, 2 * WORLD_SECTORS * WORLD_SECTOR), 0);
+	expect_event(VIRTIO_SCSI_T_PARAM_CHANGE, 0, 0, 0x092a);
+	expect_attention(0, 0, 0x2a09);
+	expect_end(2 * WORLD_SECTORS);
+	/* Somebody else. */
+	ck_assert_int_eq(ftruncate(world.image[0], 100 * WORLD_SECTOR), 0);
+	ck_assert_int_eq(world_resize(&world, 0, 0, 0), 0);
+	expect_event(VIRTIO_SCSI_T_PARAM_CHANGE, 0, 0, 0x092a);
+	expect_attention(0, 0, 0x2a09);
+	expect_end(100);
+	/* Nothing has changed, nothing is told. */
+	ck_assert_int_eq(world_resize(&world, 0, 0, 0), 0);
+	ck_assert_int_eq(world_resize(&world, 0, 0, 100), -EINVAL);
+	ck_assert_int_eq(world_resize(&world, 0, 1, 0), -ENOENT);
+	ck_assert_int_eq(world_test(&world, 0, 0), 0);
+	ck_assert(!fe_ring_ready(&world.event_ring));
+	world_down(&world);
+}
+END_TEST
+
+/* A write which is in work ends, and the file is cut after it. */
+static void *resize_first(void *arg)
+{
+	int *ret = arg;
+
+	*ret = world_resize(&world, 0, 0, 100 * WORLD_SECTOR);
+	return NULL;
+}
+
+START_TEST(resized_under_load)
+{
+	unsigned int i, ring;
+	pthread_t thread;
+	int ret = -1;
+
+	up(_i);
+	ck_assert(!pthread_create(&thread, NULL, resize_first, &ret));
+	for (i = 0; i < TAP_TIMES(300); i++) {
+		for (ring = 0; ring < world.num_rings; ring++)
+			ck_assert_int_eq(fe_scsi_submit(world_write(&world, ring, 0, 0,
+						100 + i, 1, (uint8_t)i)), 0);
+		for (ring = 0; ring < world.num_rings; ring++) {
+			struct fe_scsi_req *req;
+
+			ck_assert_int_eq(fe_scsi_reap(&world.fs[ring], &req, FE_TIMEOUT_MS), 0);
+			ck_assert_uint_eq(fe_scsi_resp(req).response, VIRTIO_SCSI_S_OK);
+			fe_scsi_put(req);
+		}
+	}
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(ret, 0);
+	ck_assert_int_eq(lseek(world.image[0], 0, SEEK_END), 100 * WORLD_SECTOR);
+	world_take_attentions(&world, 0, 0, NULL, 0);
+	world_expect_alive(&world, 0, 0, 0, 0);
+	world_down(&world);
+}
+END_TEST
+
 /* A new driver finds units as after power on, whatever has been before. */
 START_TEST(new_driver)
 {
@@ -357,6 +451,8 @@ int main(void)
 	tcase_add_test(tc, not_asked);
 	tcase_add_loop_test(tc, buffers_after_stop, 0, 4);
 	tcase_add_test(tc, resized);
+	tcase_add_loop_test(tc, image_resized, 0, 4);
+	tcase_add_loop_test(tc, resized_under_load, 0, 4);
 	tcase_add_loop_test(tc, new_driver, 0, 2);
 	tcase_add_loop_test(tc, who_sees_attentions, 0, 2);
 	suite_add_tcase(suite, tc);

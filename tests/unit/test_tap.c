@@ -299,6 +299,144 @@ START_TEST(gone_for_now)
 }
 END_TEST
 
+/* Whether there are news of the link: what has happened is there to be read at once. */
+static bool has_news(void)
+{
+	struct pollfd pfd = { .fd = port->ops->link_fd(port), .events = POLLIN };
+
+	return poll(&pfd, 1, 0) == 1;
+}
+
+/* Set down, up and deleted by somebody; packets meanwhile are an error of their own. */
+START_TEST(link_of_it)
+{
+	const struct port_params params = { .ifname = "tap-q", .pairs = 1 };
+	uint8_t buf[100] = { 0 };
+	struct iovec iov = { buf, sizeof(buf) };
+
+	enter_namespace();
+	open_tap(&params);
+	ck_assert_int_eq(port->ops->link(port), PORT_DOWN);
+	ck_assert_int_eq(port->ops->tx(port, 0, &iov, 1), -ENETDOWN);
+	ck_assert(!has_news());
+	ck_assert_int_eq(netdev_set_up("tap-q"), 0);
+	ck_assert(has_news());
+	ck_assert_int_eq(port->ops->link(port), PORT_UP);
+	ck_assert(!has_news());
+	exchange("tap-q", 12);
+	/* What happens to others is no news. */
+	ck_assert_int_eq(system("ip link set lo up && ip tuntap add other mode tap &&"
+				"ip link set other up && ip link del other"), 0);
+	ck_assert(!has_news());
+
+	ck_assert_int_eq(system("ip link set tap-q down"), 0);
+	ck_assert(has_news());
+	ck_assert_int_eq(port->ops->link(port), PORT_DOWN);
+	ck_assert_int_eq(port->ops->tx(port, 0, &iov, 1), -ENETDOWN);
+	ck_assert_int_eq(system("ip link del tap-q"), 0);
+	ck_assert(has_news());
+	ck_assert_int_eq(port->ops->link(port), PORT_GONE);
+	ck_assert(!has_news());
+	/* The new one has another number. */
+	ck_assert_int_eq(port->ops->reopen(port), 0);
+	ck_assert_int_eq(port->ops->link(port), PORT_DOWN);
+	port->ops->set_pair(port, 0, true);
+	ck_assert_int_eq(system("ip link set tap-q up"), 0);
+	ck_assert(has_news());
+	ck_assert_int_eq(port->ops->link(port), PORT_UP);
+	exchange("tap-q", 12);
+	close_tap();
+}
+END_TEST
+
+/* With many queues of which none is in use, too. */
+START_TEST(link_of_several_queues)
+{
+	const struct port_params params = { .ifname = "tap-r", .pairs = 3, .up = true };
+
+	enter_namespace();
+	ck_assert_int_eq(try_open(&params), 0);
+	ck_assert_int_eq(port->ops->link(port), PORT_UP);
+	ck_assert_int_eq(system("ip link del tap-r"), 0);
+	ck_assert_int_eq(port->ops->link(port), PORT_GONE);
+	close_tap();
+}
+END_TEST
+
+/* An interface of another namespace goes on, and one of its name here is left alone. */
+START_TEST(elsewhere)
+{
+	struct port_params params = { .ifname = "tap-s", .pairs = 1, .up = true };
+	unsigned int mtu;
+	int fd;
+
+	enter_namespace();
+	open_tap(&params);
+	ck_assert_int_eq(port->ops->link(port), PORT_UP);
+	ck_assert_int_eq(system("unshare -n sleep 60 & pid=$!;"
+				"until [ \"$(readlink /proc/$pid/ns/net)\" != \"$(readlink /proc/$$/ns/net)\" ];"
+				"do :; done; ip link set tap-s netns $pid; status=$?;"
+				"ip link show tap-s 2>/dev/null && status=1; kill $pid; exit $status"), 0);
+	/* When its new namespace goes, it does. */
+	while (port->ops->link(port) != PORT_GONE)
+		sched_yield();
+	close_tap();
+
+	fd = foreign_tap("tap-t", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
+	enter_namespace();
+	ck_assert_int_ge(foreign_tap("tap-t", IFF_TAP | IFF_NO_PI), 0);
+	params = (struct port_params){ .fds = &fd, .pairs = 1 };
+	ck_assert_int_eq(try_open(&params), 0);
+	ck_assert_int_eq(port->ops->link(port), PORT_UP);
+	ck_assert_int_eq(port->ops->set_mtu(port, 1000), -EOPNOTSUPP);
+	netdev_get_mtu("tap-t", &mtu);
+	ck_assert_uint_eq(mtu, 1500);
+	close_tap();
+}
+END_TEST
+
+/* Whatever a header says which was found to be good, the kernel takes it or says no. */
+START_TEST(any_header)
+{
+	const struct port_params params = { .ifname = "tap-u", .pairs = 1, .up = true };
+	uint64_t state = 1, all;
+	uint8_t frame[2000];
+	struct virtio_net_hdr_v1 hdr;
+	struct iovec iov[2] = { { &hdr, 12 }, { frame, sizeof(frame) } };
+	unsigned int i, good = 0, taken = 0;
+
+	enter_namespace();
+	open_tap(&params);
+	all = VERSION_1 | port->ops->features(port);
+	ck_assert_int_eq(port->ops->set_features(port, all), 0);
+	for (i = 0; i < 200000; i++) {
+		uint8_t *bytes = (uint8_t *)&hdr;
+		size_t j;
+
+		/* A header near the possible, with one byte of it anything; the same of the packet. */
+		state = state * 6364136223846793005u + 1442695040888963407u;
+		hdr = (struct virtio_net_hdr_v1){ .flags = state >> 60 & 1, .gso_type = state >> 56 & 7,
+			.hdr_len = htole16(54), .gso_size = htole16(state >> 40 & 2047),
+			.csum_start = htole16(34), .csum_offset = htole16(16) };
+		bytes[(state >> 32) % 10] = (uint8_t)(state >> 24);
+		make_frame(frame, 64, (uint8_t)i);
+		frame[12] = 0x08, frame[13] = 0, frame[14] = 0x45, frame[23] = state >> 55 & 1 ? 6 : 17;
+		frame[12 + (state >> 48) % 50] = (uint8_t)(state >> 16);
+		j = 14 + (state >> 33) % (sizeof(frame) - 14);
+		iov[1].iov_len = j;
+		if (!hdr_judge(&hdr, j, all))
+			continue;
+		good++;
+		taken += !port->ops->tx(port, 0, iov, 2);
+	}
+	ck_assert_uint_gt(good, 10000);
+	ck_assert_uint_gt(taken, 1000);
+	ck_assert_int_eq(port->ops->set_features(port, VERSION_1), 0);
+	exchange("tap-u", 12);
+	close_tap();
+}
+END_TEST
+
 START_TEST(bridged)
 {
 	struct port_params params = { .ifname = "tap-h", .pairs = 1, .up = true, .bridge = "br-a" };
@@ -406,6 +544,10 @@ int main(void)
 	tcase_add_test(tc, several_queues);
 	tcase_add_test(tc, gone);
 	tcase_add_test(tc, gone_for_now);
+	tcase_add_test(tc, link_of_it);
+	tcase_add_test(tc, link_of_several_queues);
+	tcase_add_test(tc, elsewhere);
+	tcase_add_test(tc, any_header);
 	tcase_add_test(tc, bridged);
 	tcase_add_test(tc, bad);
 	tcase_add_test(tc, not_permitted);

@@ -2,8 +2,12 @@
 /* What a virtio-blk driver may choose, storage which fails, and many requests at once. */
 #include "disk.h"
 
+#include <endian.h>
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "frontend/fe_backend.h"
 #include "tap.h"
 #include "util.h"
 
@@ -338,6 +342,81 @@ START_TEST(leave_in_flight)
 }
 END_TEST
 
+/*
+ * Capacity
+ */
+
+static void expect_capacity(uint64_t sectors)
+{
+	uint64_t capacity = 0;
+
+	ck_assert_int_eq(fe_get_config(&disk.fe, offsetof(struct virtio_blk_config, capacity),
+				       &capacity, sizeof(capacity)), 0);
+	ck_assert_uint_eq(le64toh(capacity), sectors);
+}
+
+/* The front-end is told that the config space has changed. */
+static void expect_news(bool told)
+{
+	struct fe_msg msg;
+
+	if (told)
+		ck_assert_int_eq(fe_backend_expect(&disk.fe, VU_BACKEND_CONFIG_CHANGE_MSG, &msg,
+						   FE_TIMEOUT_MS), 0);
+	/* What had to be said has been said before this answer. */
+	expect_capacity(disk.sectors);
+	ck_assert_int_eq(fe_backend_receive(&disk.fe, &msg, 0), -ETIMEDOUT);
+}
+
+static void expect_end(uint64_t sectors)
+{
+	uint8_t buf[2 * SECTOR] = { 0 };
+	struct disk_range r = { sectors - 1, 2, 0 };
+
+	disk_expect(&disk, VIRTIO_BLK_T_OUT, sectors - 1, buf, SECTOR, VIRTIO_BLK_S_OK, 1);
+	disk_expect(&disk, VIRTIO_BLK_T_IN, sectors, buf, SECTOR, VIRTIO_BLK_S_IOERR, 0);
+	disk_expect(&disk, VIRTIO_BLK_T_OUT, sectors - 1, buf, sizeof(buf), VIRTIO_BLK_S_IOERR, 1);
+	disk_expect_ranges(&disk, VIRTIO_BLK_T_DISCARD, &r, 1, VIRTIO_BLK_S_IOERR);
+	disk_expect_ranges(&disk, VIRTIO_BLK_T_WRITE_ZEROES, &r, 1, VIRTIO_BLK_S_IOERR);
+	expect_capacity(sectors);
+}
+
+/* _i: 1 for workers of their own. */
+START_TEST(capacity_changes)
+{
+	struct disk_params params = { .blk = { .queues = 2, .workers = _i ? 2 : 0 } };
+
+	disk_open(&disk, &params);
+	disk_greet(&disk, DISK_FEATURES);
+	ck_assert_int_eq(fe_set_backend_req_fd(&disk.fe), 0);
+	disk_start(&disk, 2);
+	expect_end(DISK_SECTORS);
+	ck_assert_int_eq(disk_resize(&disk, 2 * DISK_SECTORS * SECTOR), 0);
+	disk.sectors = 2 * DISK_SECTORS;
+	expect_news(true);
+	expect_end(2 * DISK_SECTORS);
+	ck_assert_int_eq(disk_resize(&disk, 0), 0);
+	expect_news(false);
+
+	/* Somebody else cuts it. */
+	ck_assert_int_eq(ftruncate(disk.image, 100 * SECTOR), 0);
+	ck_assert_int_eq(disk_resize(&disk, 0), 0);
+	disk.sectors = 100;
+	expect_news(true);
+	expect_end(100);
+	ck_assert_int_eq(disk_resize(&disk, 100 * SECTOR + 1), -EINVAL);
+	expect_news(false);
+	disk_disconnect(&disk);
+
+	/* Nobody is there. */
+	ck_assert_int_eq(disk_resize(&disk, DISK_SECTORS * SECTOR), 0);
+	disk_connect(&disk, DISK_FEATURES, 1);
+	expect_end(DISK_SECTORS);
+	disk_expect_alive(&disk);
+	disk_down(&disk);
+}
+END_TEST
+
 static Suite *virtio_blk_modes_suite(void)
 {
 	Suite *s = suite_create("virtio_blk_modes");
@@ -355,6 +434,7 @@ static Suite *virtio_blk_modes_suite(void)
 	tcase_add_loop_test(tc, batches, 0, ARRAY_SIZE(engines));
 	tcase_add_loop_test(tc, queues_on_workers, 0, ARRAY_SIZE(engines));
 	tcase_add_loop_test(tc, leave_in_flight, 0, ARRAY_SIZE(engines));
+	tcase_add_loop_test(tc, capacity_changes, 0, 2);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Statistics of the queues, gathered from their workers.
+ *
+ * Each counter is written by one worker, with nothing but an increment, and copied by that same worker
+ * when somebody asks: work is posted to each of them, and comes back.  Who asks while that is under
+ * way gets what comes back next time.  A reset changes no counter: what they were is subtracted.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "json.h"
+#include "util.h"
+
+/* A worker's part of the work. */
+struct stats_part {
+	struct vhost_work work;
+	struct stats *stats;
+	struct vhost_worker *worker;
+};
+
+struct stats_request {
+	struct stats_request *next;
+	void (*done)(struct daemon_run *run, void *arg);
+	void *arg;
+};
+
+struct stats {
+	struct daemon_run *run;
+	unsigned int queues;
+	struct stats_queue *now, *base;	/* [queues]; a worker has its own of now meanwhile */
+	struct vhost_dev_stats dev_base;
+	unsigned int pending;		/* parts on their way */
+	struct stats_part parts[THREADS_MAX + 1];
+	struct stats_request *served;	/* by these parts */
+	struct stats_request *waiting;	/* for the next ones */
+};
+
+/* On the queue's worker. */
+static void stats_read_queue(struct daemon_run *run, unsigned int i, struct stats_queue *sq)
+{
+	struct vhost_queue *q = vhost_dev_queue(run->dev, i);
+
+	vhost_queue_stats(q, &sq->common);
+	sq->size = vhost_queue_size(q);
+	sq->enabled = vhost_queue_enabled(q);
+	sq->outstanding = vhost_queue_outstanding(q);
+	if (run->daemon->queue_stats)
+		run->daemon->queue_stats(run, i, sq->own);
+}
+
+static void stats_start(struct stats *s);
+
+static void stats_finish(struct stats *s)
+{
+	struct stats_request *request;
+
+	while ((request = s->served)) {
+		s->served = request->next;
+		request->done(s->run, request->arg);
+		free(request);
+	}
+	if (s->waiting)
+		stats_start(s);
+}
+
+static void stats_back(struct vhost_work *work)
+{
+	struct stats *s = container_of(work, struct stats_part, work)->stats;
+
+	if (!--s->pending)
+		stats_finish(s);
+}
+
+/* On a worker: its queues. */
+static void stats_read(struct vhost_work *work)
+{
+	struct stats_part *part = container_of(work, struct stats_part, work);
+	struct stats *s = part->stats;
+	unsigned int i;
+
+	for (i = 0; i < s->queues; i++)
+		if (vhost_queue_worker(vhost_dev_queue(s->run->dev, i)) == part->worker)
+			stats_read_queue(s->run, i, &s->now[i]);
+	part->work.fn = stats_back;
+	vhost_worker_post(s->run->control, &part->work);
+}
+
+static void stats_post(struct stats *s, struct vhost_worker *worker)
+{
+	struct stats_part *part = &s->parts[s->pending++];
+
+	part->stats = s;
+	part->worker = worker;
+	part->work.fn = stats_read;
+	vhost_worker_post(worker, &part->work);
+}
+
+static void stats_start(struct stats *s)
+{
+	unsigned int i;
+
+	s->served = s->waiting;
+	s->waiting = NULL;
+	stats_post(s, s->run->control);
+	for (i = 0; i < s->run->num_workers; i++)
+		stats_post(s, s->run->workers[i]);
+}
+
+int stats_ask(struct daemon_run *run, void (*done)(struct daemon_run *run, void *arg), void *arg)
+{
+	struct stats *s = run->stats;
+	struct stats_request *request = calloc(1, sizeof(*request));
+
+	if (!request)
+		return -ENOMEM;
+	request->done = done;
+	request->arg = arg;
+	request->next = s->waiting;
+	s->waiting = request;
+	if (!s->pending)
+		stats_start(s);
+	return 0;
+}
+
+unsigned int stats_queues(const struct daemon_run *run)
+{
+	return run->stats->queues;
+}
+
+const struct stats_queue *stats_queue(const struct daemon_run *run, unsigned int i)
+{
+	return &run->stats->now[i];
+}
+
+void stats_reset(struct daemon_run *run)
+{
+	struct stats *s = run->stats;
+
+	memcpy(s->base, s->now, s->queues * sizeof(s->now[0]));
+	vhost_dev_stats(run->dev, &s->dev_base);
+}
+
+/*
+ * As JSON
+ */
+
+/* What every queue counts. */
+#define COMMON(field) { #field, offsetof(struct vhost_queue_stats, field) }
+
+const struct stats_common stats_common[] = {
+	COMMON(requests), COMMON(kicks), COMMON(signals), COMMON(suppressed), COMMON(poll_hits),
+	COMMON(poll_misses), COMMON(breaks), { 0 }
+};
+
+#undef COMMON
+
+static void stats_add_number(struct json_object *obj, const char *key, uint64_t value)
+{
+	json_add(obj, key, json_object_new_uint64(value));
+}
+
+uint64_t stats_common_value(const struct stats_queue *sq, const struct stats_common *row)
+{
+	uint64_t value;
+
+	memcpy(&value, (const char *)&sq->common + row->offset, sizeof(value));
+	return value;
+}
+
+static struct json_object *stats_queue_json(const struct stats *s, unsigned int i)
+{
+	const struct stats_queue *now = &s->now[i], *base = &s->base[i];
+	const char *const *name = s->run->daemon->counters;
+	struct json_object *obj = json_object_new_object();
+	const struct stats_common *row;
+	unsigned int n;
+
+	stats_add_number(obj, "queue", i);
+	stats_add_number(obj, "size", now->size);
+	json_add(obj, "enabled", json_object_new_boolean(now->enabled));
+	stats_add_number(obj, "outstanding", now->outstanding);
+	for (row = stats_common; row->name; row++)
+		stats_add_number(obj, row->name,
+				 stats_common_value(now, row) - stats_common_value(base, row));
+	for (n = 0; name && name[n]; n++)
+		stats_add_number(obj, name[n], now->own[n] - base->own[n]);
+	return obj;
+}
+
+static struct json_object *stats_device_json(const struct stats *s)
+{
+	struct json_object *obj = json_object_new_object();
+	const struct vhost_dev_stats *base = &s->dev_base;
+	struct vhost_dev_stats now;
+
+	vhost_dev_stats(s->run->dev, &now);
+	stats_add_number(obj, "connections", now.connections - base->connections);
+	stats_add_number(obj, "messages", now.messages - base->messages);
+	stats_add_number(obj, "refused", now.refused - base->refused);
+	stats_add_number(obj, "connection_errors",
+			 now.connection_errors - base->connection_errors);
+	return obj;
+}
+
+struct json_object *stats_json(const struct daemon_run *run)
+{
+	struct json_object *obj = json_object_new_object(), *queues = json_object_new_array();
+	unsigned int i;
+
+	json_add(obj, "device", stats_device_json(run->stats));
+	for (i = 0; i < run->stats->queues; i++)
+		json_object_array_add(queues, stats_queue_json(run->stats, i));
+	json_add(obj, "queues", queues);
+	return obj;
+}
+
+/*
+ * Life
+ */
+
+int stats_new(struct daemon_run *run)
+{
+	struct stats *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	run->stats = s;
+	s->run = run;
+	while (vhost_dev_queue(run->dev, s->queues))
+		s->queues++;
+	s->now = calloc(s->queues, sizeof(s->now[0]));
+	s->base = calloc(s->queues, sizeof(s->base[0]));
+	return s->now && s->base ? 0 : -ENOMEM;
+}
+
+static void stats_drop(struct stats_request *request)
+{
+	struct stats_request *next;
+
+	for (; request; request = next) {
+		next = request->next;
+		free(request);
+	}
+}
+
+void stats_free(struct daemon_run *run)
+{
+	struct stats *s = run->stats;
+
+	if (!s)
+		return;
+	stats_drop(s->served);
+	stats_drop(s->waiting);
+	free(s->now);
+	free(s->base);
+	free(s);
+	run->stats = NULL;
+}
