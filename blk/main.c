@@ -202,6 +202,59 @@ static void blk_status(struct daemon_run *run, struct json_object *status)
 	json_add(status, "read-only", json_object_new_boolean(info.read_only));
 }
 
+struct resize_params {
+	uint64_t size;			/* bytes; 0: not given */
+};
+
+static const struct option_def resize_params[] = {
+	{ "size", OPTION_SIZE, offsetof(struct resize_params, size), .min = 512, .max = INT64_MAX,
+	  .help = "bytes, also with K, M, G or T; without it, what the image has by now" },
+	{ 0 }
+};
+
+static void blk_resized(void *arg, int err)
+{
+	struct control_call *call = arg;
+	struct blk *blk = daemon_own(control_run(call));
+	struct json_object *result;
+	struct storage_info info;
+
+	if (err) {
+		control_fail(call, "%s", strerror(-err));
+		return;
+	}
+	storage_info(blk->storage, &info);
+	/* With --size, the image must have this size from now on. */
+	if (blk->size)
+		blk->size = info.size;
+	daemon_log(VHOST_LOG_INFO, "resized to %" PRIu64 " bytes", info.size);
+	result = json_object_new_object();
+	json_add(result, "size", json_object_new_uint64(info.size));
+	control_reply(call, result);
+}
+
+static void method_resize(struct control_call *call, const void *values)
+{
+	const struct resize_params *params = values;
+	const struct blk *blk = daemon_own(control_run(call));
+	const struct storage_resize how = {
+		.size = params->size,
+		.control = daemon_control(control_run(call)),
+		.done = blk_resized,
+		.arg = call,
+	};
+	char why[WHY_SIZE];
+
+	if (virtio_blk_resize(blk->device, &how, why, sizeof(why)))
+		control_fail(call, "%s", why);
+}
+
+static const struct control_method methods[] = {
+	{ "resize", "change the size of the image, which the guest sees at once", resize_params,
+	  sizeof(struct resize_params), .fn = method_resize },
+	{ 0 }
+};
+
 static const char *const counters[] = { "malformed", "io_errors", NULL };
 
 static void blk_queue_stats(struct daemon_run *run, unsigned int queue, uint64_t *values)
@@ -230,6 +283,7 @@ int main(int argc, char **argv)
 		.create = blk_create,
 		.destroy = blk_destroy,
 		.close = blk_close,
+		.methods = methods,
 		.status = blk_status,
 		.counters = counters,
 		.queue_stats = blk_queue_stats,

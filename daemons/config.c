@@ -299,7 +299,8 @@ void config_get(const struct option_table *tables, unsigned int n, struct json_o
 
 	for (i = 0; i < n; i++)
 		for (def = tables[i].defs; def->name; def++)
-			if (tables[i].given & BIT(def - tables[i].defs))
+			if (def->type != OPTION_ACTION &&
+			    tables[i].given & BIT(def - tables[i].defs))
 				json_add(obj, def->name,
 					 config_get_one(def, (const char *)tables[i].values +
 							     def->offset));

@@ -82,6 +82,12 @@ static const struct option_def common_options[] = {
 	  .help = "what an unexpected system call costs with --sandbox=full (default kill)" },
 	{ "user", OPTION_TEXT, FIELD(user), .arg = "NAME", .help = "become this user" },
 	{ "group", OPTION_TEXT, FIELD(group), .arg = "NAME", .help = "become a member of this group" },
+	{ "config", OPTION_TEXT, FIELD(config), .arg = "FILE",
+	  .help = "take options from FILE, a JSON object with their names as keys" },
+	{ "check-config", OPTION_ACTION,
+	  .help = "say whether the options are right, and exit" },
+	{ "print-config", OPTION_ACTION,
+	  .help = "print the options as --config would read them, and exit" },
 	{ "print-capabilities", OPTION_ACTION,
 	  .help = "print the capabilities as JSON, and exit" },
 	{ "help", OPTION_ACTION, .help = "print this help, and exit" },
@@ -230,7 +236,8 @@ static const char *daemon_check_source(struct daemon_run *run)
 		return "LISTEN_FDS: more than one socket";
 	if (run->passed_fd >= 0 && given)
 		return "--socket-path, --fd, --connect: LISTEN_FDS has a socket already";
-	if (run->passed_fd < 0 && !given)
+	/* Who only asks may leave it to the service manager. */
+	if (run->passed_fd < 0 && !given && !run->only_check)
 		return "--socket-path, --fd or --connect: one of them is required";
 	return NULL;
 }
@@ -252,6 +259,17 @@ static int daemon_check(struct daemon_run *run)
 	return run->daemon->check(run);
 }
 
+/* The options are right: print them if that was asked for.  The exit status. */
+static int daemon_check_only(struct daemon_run *run, bool print)
+{
+	if (print)
+		daemon_config_print(run);
+	if (!fflush(stdout))
+		return DAEMON_OK;
+	daemon_err("--print-config: %s", strerror(errno));
+	return DAEMON_FAILED;
+}
+
 static int daemon_configure(struct daemon_run *run, int argc, char **argv)
 {
 	const struct option_table tables[] = {
@@ -263,6 +281,8 @@ static int daemon_configure(struct daemon_run *run, int argc, char **argv)
 
 	memcpy(run->tables, tables, sizeof(tables));
 	ret = options_parse(run->tables, ARRAY_SIZE(run->tables), argc, argv);
+	if (!ret)
+		ret = daemon_config_read(run);
 	if (!ret)
 		ret = daemon_check(run);
 	if (!ret)
@@ -501,7 +521,6 @@ static int daemon_loop(struct daemon_run *run)
 		ret = daemon_ready(run);
 	if (!ret)
 		vhost_worker_run(run->control);
-	control_close(run);
 	daemon_signals_unwatch(run->signals);
 	return ret;
 }
@@ -551,6 +570,8 @@ remove_sockets:
 	daemon_sock_remove(&run->control_sock);
 	d->close(run, served);
 free_control:
+	/* Until now the end of what a call has begun may have come. */
+	control_close(run);
 	daemon_systemd_close();
 	vhost_worker_free(run->control);
 	stats_free(run);
@@ -564,6 +585,10 @@ static int daemon_adopt(struct daemon_run *run)
 
 	if (run->passed_control >= 0) {
 		ret = daemon_sock_adopt(&run->control_sock, "LISTEN_FDS", run->passed_control);
+		if (!ret && !run->control_sock.listening) {
+			daemon_err("LISTEN_FDS: the control socket does not listen");
+			ret = -EINVAL;
+		}
 		if (ret)
 			return ret;
 	}
@@ -586,6 +611,19 @@ static void daemon_open_std_fds(void)
 		close(fd);
 }
 
+/* All is known that there is to know.  The exit status. */
+static int daemon_start(struct daemon_run *run)
+{
+	int status = DAEMON_FAILED;
+
+	daemon_signals_init();
+	if (!daemon_adopt(run) && !daemon_renounce(run) && !daemon_serve(run))
+		status = DAEMON_OK;
+	close_fd(&run->sock.fd);
+	close_fd(&run->control_sock.fd);
+	return status;
+}
+
 int daemon_main(const struct daemon *d, int argc, char **argv)
 {
 	struct daemon_run run = {
@@ -598,6 +636,7 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 		.passed_fd = -ENOENT,
 		.passed_control = -ENOENT,
 	};
+	bool print = options_asked(argc, argv, "print-config");
 	int status = DAEMON_USAGE;
 
 	daemon_open_std_fds();
@@ -612,18 +651,14 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 		daemon_err("%s", strerror(ENOMEM));
 		return DAEMON_FAILED;
 	}
-	if (!daemon_configure(&run, argc, argv)) {
-		daemon_signals_init();
-		status = DAEMON_FAILED;
-		if (!daemon_adopt(&run) && !daemon_renounce(&run) && !daemon_serve(&run))
-			status = DAEMON_OK;
-		close_fd(&run.sock.fd);
-		close_fd(&run.control_sock.fd);
-	}
+	run.only_check = print || options_asked(argc, argv, "check-config");
+	if (!daemon_configure(&run, argc, argv))
+		status = run.only_check ? daemon_check_only(&run, print) : daemon_start(&run);
 	sandbox_exit(&run.sandbox);
 	daemon_systemd_close();
 	if (d->forget)
 		d->forget(&run);
+	json_object_put(run.config);
 	free(run.own);
 	return status;
 }

@@ -28,6 +28,7 @@ struct daemon_conf {
 	bool iommu;
 	unsigned int packed;		/* place in the option's choices: on, off */
 	unsigned int log_level;		/* place in the option's choices */
+	const char *config;		/* file; NULL: not given */
 	const char *control;		/* path of the control socket; NULL: not given */
 	unsigned int sandbox, seccomp;	/* places in the choices: enum sandbox_mode, enum seccomp_mode */
 	const char *user, *group;	/* NULL: not given */

@@ -84,6 +84,16 @@ void daemon_systemd_status(const char *status);
 void daemon_systemd_stopping(void);
 
 /*
+ * config_file.c
+ */
+
+/* Take the options of --config, if it was given.  An error has been logged. */
+int daemon_config_read(struct daemon_run *run);
+/* The options which have been set, as a file of --config has them; to be put. */
+struct json_object *daemon_config(const struct daemon_run *run);
+void daemon_config_print(const struct daemon_run *run);
+
+/*
  * daemon.c
  */
 
@@ -93,6 +103,8 @@ struct daemon_run {
 	struct daemon_conf conf;
 	void *own;			/* daemon->own_size bytes */
 	struct option_table tables[3];	/* of all options */
+	struct json_object *config;	/* of --config, into which options point; NULL: none */
+	bool only_check;		/* --check-config, --print-config */
 	struct daemon_sock sock, control_sock;
 	int passed_fd, passed_control;	/* of the service manager's sockets; negative: none */
 	struct vhost_worker *control;

@@ -63,12 +63,8 @@ static void method_version(struct control_call *call, const void *values)
 
 static void method_config(struct control_call *call, const void *values)
 {
-	const struct daemon_run *run = control_run(call);
-	struct json_object *result = json_object_new_object();
-
 	(void)values;
-	config_get(run->tables, ARRAY_SIZE(run->tables), result);
-	control_reply(call, result);
+	control_reply(call, daemon_config(control_run(call)));
 }
 
 /*

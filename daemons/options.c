@@ -334,16 +334,27 @@ static int options_parse_one(struct option_table *tables, unsigned int n, char *
 	return -EINVAL;
 }
 
-int options_parse(struct option_table *tables, unsigned int n, int argc, char **argv)
+int options_parse_operands(struct option_table *tables, unsigned int n, int argc, char **argv,
+			   struct option_operands *operands)
 {
 	int i, took;
 
 	for (i = 1; i < argc; i += took) {
+		if (argv[i][0] != '-' && operands->num < operands->max) {
+			operands->values[operands->num++] = argv[i];
+			took = 1;
+			continue;
+		}
 		took = options_parse_one(tables, n, argv + i);
 		if (took < 0)
 			return took;
 	}
 	return 0;
+}
+
+int options_parse(struct option_table *tables, unsigned int n, int argc, char **argv)
+{
+	return options_parse_operands(tables, n, argc, argv, &(struct option_operands){ 0 });
 }
 
 /*

@@ -88,6 +88,16 @@ bool options_asked(int argc, char **argv, const char *name);
  */
 int options_parse(struct option_table *tables, unsigned int n, int argc, char **argv);
 
+/* Arguments which belong to no option; others are refused. */
+struct option_operands {
+	const char **values;		/* the caller's, max of them */
+	unsigned int num, max;
+};
+
+/* The same with operands between the options. */
+int options_parse_operands(struct option_table *tables, unsigned int n, int argc, char **argv,
+			   struct option_operands *operands);
+
 /* The lines of --help for one table. */
 void options_help(const struct option_def *defs, FILE *out);
 

@@ -256,10 +256,10 @@ static int conn_try(const struct sockaddr_un *addr)
 	return err;
 }
 
-int fe_connect(struct fe *fe, const char *path)
+int fe_connect_within(struct fe *fe, const char *path, int timeout_ms)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int64_t deadline = fe_deadline(FE_TIMEOUT_MS);
+	int64_t deadline = fe_deadline(timeout_ms);
 	int fd;
 
 	fe_attach(fe, -1);
@@ -274,11 +274,16 @@ int fe_connect(struct fe *fe, const char *path)
 		if (fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN)
 			return fd;
 		if (!fe_deadline_left(deadline))
-			return -ETIMEDOUT;
+			return timeout_ms ? -ETIMEDOUT : fd;
 		poll(NULL, 0, CONN_RETRY_MS);
 	}
 	fe->fd = fd;
 	return 0;
+}
+
+int fe_connect(struct fe *fe, const char *path)
+{
+	return fe_connect_within(fe, path, FE_TIMEOUT_MS);
 }
 
 void fe_close(struct fe *fe)

@@ -136,6 +136,7 @@ struct fe_ring_stats {
 	uint64_t kicks;			/* notifications sent */
 	uint64_t kicks_saved;		/* notifications which the device did not want */
 	uint64_t signals;		/* reads of the call fd which found it signalled */
+	uint64_t interrupts;		/* how often it was signalled until then */
 };
 
 /* The parts of a split ring, for all who want to write what a driver should not. */
@@ -273,6 +274,11 @@ bool fe_ring_ready(const struct fe_ring *ring);
  */
 int fe_ring_wait(struct fe_ring *ring, int timeout_ms);
 
+#define FE_RINGS_MAX	64		/* in one fe_rings_wait() */
+
+/* The same for one of several rings, which all poll as the first one does. */
+int fe_rings_wait(struct fe_ring *const *rings, unsigned int num, int timeout_ms);
+
 /*
  * Ask the device for an interrupt when it uses the next chain, or for none.  fe_ring_irq_on()
  * returns true when a chain has been used already, for which no interrupt may come.
@@ -409,6 +415,8 @@ int fe_pair(struct fe *fe, int *other);
 
 /* Connect to a listening socket, for which it waits up to FE_TIMEOUT_MS. */
 int fe_connect(struct fe *fe, const char *path);
+/* The same with another limit; with 0 it tries once, and the errno says why not. */
+int fe_connect_within(struct fe *fe, const char *path, int timeout_ms);
 
 /* Close the connection and the back-end channel. */
 void fe_close(struct fe *fe);

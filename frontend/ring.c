@@ -370,61 +370,107 @@ bool fe_ring_signalled(struct fe_ring *ring)
 	if (ring->call_fd < 0 || eventfd_read(ring->call_fd, &count) < 0)
 		return false;
 	ring->stats.signals++;
+	ring->stats.interrupts += count;
 	return true;
 }
 
-/* Sleep until one of the two fds is readable.  0, or -ETIMEDOUT. */
-static int ring_sleep(int fd1, int fd2, int64_t deadline)
+static int ring_poll(struct pollfd *fds, unsigned int num, int64_t deadline)
 {
-	struct pollfd fds[2] = { { .fd = fd1, .events = POLLIN }, { .fd = fd2, .events = POLLIN } };
 	int n;
 
 	do {
-		n = poll(fds, 2, fe_deadline_left(deadline));
+		n = poll(fds, num, fe_deadline_left(deadline));
 	} while (n < 0 && errno == EINTR);
 	return n > 0 ? 0 : -ETIMEDOUT;
 }
 
-static bool ring_is_broken(const struct fe_ring *ring)
+/* Sleep until the fd is readable.  0, or -ETIMEDOUT. */
+static int ring_sleep(int fd, int64_t deadline)
 {
-	return !ring_sleep(ring->err_fd, -1, 0);
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	return ring_poll(&pfd, 1, deadline);
 }
 
-/* Look at the ring until there is something. */
-static int ring_spin(struct fe_ring *ring, int64_t deadline)
+static bool rings_ready(struct fe_ring *const *rings, unsigned int num)
+{
+	unsigned int i;
+
+	for (i = 0; i < num; i++)
+		if (fe_ring_ready(rings[i]))
+			return true;
+	return false;
+}
+
+/* Look at the rings until there is something. */
+static int rings_spin(struct fe_ring *const *rings, unsigned int num, int64_t deadline)
 {
 	unsigned int i;
 
 	do {
 		for (i = 0; i < 1000; i++)
-			if (fe_ring_ready(ring))
+			if (rings_ready(rings, num))
 				return 0;
-		if (ring_is_broken(ring))
-			return -EIO;
+		for (i = 0; i < num; i++)
+			if (!ring_sleep(rings[i]->err_fd, 0))
+				return -EIO;
 	} while (fe_deadline_left(deadline));
 	return -ETIMEDOUT;
 }
 
-int fe_ring_wait(struct fe_ring *ring, int timeout_ms)
+/* Arm all rings; whether there is something already. */
+static bool rings_irq_on(struct fe_ring *const *rings, unsigned int num)
+{
+	bool ready = false;
+	unsigned int i;
+
+	for (i = 0; i < num; i++)
+		ready |= fe_ring_irq_on(rings[i]);
+	return ready;
+}
+
+static int rings_sleep(struct fe_ring *const *rings, unsigned int num, int64_t deadline)
+{
+	struct pollfd fds[2 * FE_RINGS_MAX];
+	bool signalled = false;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < num; i++) {
+		fds[2 * i] = (struct pollfd){ .fd = rings[i]->call_fd, .events = POLLIN };
+		fds[2 * i + 1] = (struct pollfd){ .fd = rings[i]->err_fd, .events = POLLIN };
+	}
+	err = ring_poll(fds, 2 * num, deadline);
+	for (i = 0; i < num; i++)
+		signalled |= fe_ring_signalled(rings[i]);
+	return err || signalled ? err : -EIO;
+}
+
+int fe_rings_wait(struct fe_ring *const *rings, unsigned int num, int timeout_ms)
 {
 	int64_t deadline = fe_deadline(timeout_ms);
 	int err = 0;
 
-	if (ring->flags & FE_RING_POLL)
-		return ring_spin(ring, deadline);
-	while (!fe_ring_irq_on(ring)) {
+	if (!num || num > FE_RINGS_MAX)
+		return -EINVAL;
+	if (rings[0]->flags & FE_RING_POLL)
+		return rings_spin(rings, num, deadline);
+	while (!rings_irq_on(rings, num)) {
 		if (err)
 			return err;
-		err = ring_sleep(ring->call_fd, ring->err_fd, deadline);
-		if (!fe_ring_signalled(ring) && !err)
-			err = -EIO;
+		err = rings_sleep(rings, num, deadline);
 	}
 	return 0;
 }
 
+int fe_ring_wait(struct fe_ring *ring, int timeout_ms)
+{
+	return fe_rings_wait(&ring, 1, timeout_ms);
+}
+
 int fe_ring_wait_signal(struct fe_ring *ring, int timeout_ms)
 {
-	int err = ring_sleep(ring->call_fd, -1, fe_deadline(timeout_ms));
+	int err = ring_sleep(ring->call_fd, fe_deadline(timeout_ms));
 
 	if (!err)
 		fe_ring_signalled(ring);
@@ -433,7 +479,7 @@ int fe_ring_wait_signal(struct fe_ring *ring, int timeout_ms)
 
 int fe_ring_wait_err(struct fe_ring *ring, int timeout_ms)
 {
-	return ring_sleep(ring->err_fd, -1, fe_deadline(timeout_ms));
+	return ring_sleep(ring->err_fd, fe_deadline(timeout_ms));
 }
 
 uint32_t fe_ring_get_base(const struct fe_ring *ring)

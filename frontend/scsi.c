@@ -14,8 +14,8 @@
 #define SCSI_HEADER	offsetof(struct virtio_scsi_cmd_req, cdb)
 #define SCSI_RESPONSE	offsetof(struct virtio_scsi_cmd_resp, sense)
 
-/* Room before the data, in each direction. */
-#define SCSI_HEAD_MAX	512u
+/* Room before the data, in each direction: data begins on the border of a page. */
+#define SCSI_HEAD_MAX	SCSI_ALIGN
 
 /* More descriptors than that make no request. */
 #define SCSI_IOVS_MAX	512u

@@ -163,16 +163,6 @@ static const char *net_conflict(const struct net *net)
 	return NULL;
 }
 
-static int net_check(struct daemon_run *run)
-{
-	const char *why = net_conflict(daemon_own(run));
-
-	if (!why)
-		return 0;
-	daemon_err("%s", why);
-	return -EINVAL;
-}
-
 /* Whether the values make sense which are more than a word or number. */
 static bool net_take_values(struct net *net, unsigned int pairs)
 {
@@ -190,6 +180,16 @@ static bool net_take_values(struct net *net, unsigned int pairs)
 	else
 		return true;
 	return false;
+}
+
+static int net_check(struct daemon_run *run)
+{
+	struct net *net = daemon_own(run);
+	const char *why = net_conflict(net);
+
+	if (why)
+		daemon_err("%s", why);
+	return why || !net_take_values(net, daemon_conf(run)->num_queues) ? -EINVAL : 0;
 }
 
 /*
@@ -221,8 +221,6 @@ static int net_open(struct daemon_run *run)
 	char why[WHY_SIZE] = "";
 	int ret;
 
-	if (!net_take_values(net, params.pairs))
-		return -EINVAL;
 	params.mtu = net->mtu;
 	ret = port_of[net->kind]->open(&net->port, &params, why, sizeof(why));
 	if (ret && net->tap)

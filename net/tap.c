@@ -178,15 +178,20 @@ static int tap_set_features(struct port *port, uint64_t features)
 static int tap_open_queue(char name[IFNAMSIZ], bool multi_queue)
 {
 	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
-	int fd = open(TAP_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC), err;
+	int fd = open(TAP_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC), err = 0;
+	unsigned int can;
 
 	if (fd < 0)
 		return -errno;
 	if (multi_queue)
 		ifr.ifr_flags |= IFF_MULTI_QUEUE;
 	memcpy(ifr.ifr_name, name, IFNAMSIZ);
-	if (ioctl(fd, TUNSETIFF, &ifr)) {
+	/* What the kernel does not know it would ignore. */
+	if (!ioctl(fd, TUNGETFEATURES, &can) && (unsigned short)ifr.ifr_flags & ~can)
+		err = -EOPNOTSUPP;
+	else if (ioctl(fd, TUNSETIFF, &ifr))
 		err = -errno;
+	if (err) {
 		close(fd);
 		return err;
 	}
@@ -234,6 +239,9 @@ static int tap_open_failed(const struct tap *tap, unsigned int pair, int err, st
 			return tap_fail(why, err, "it has one queue, fewer than --queue-pairs=%u",
 					tap->port.pairs);
 		return tap_fail(why, err, "not a tap interface, nor the name of a new one");
+	case EOPNOTSUPP:
+		return tap_fail(why, err, "the kernel's taps have no virtio-net headers%s",
+				tap->port.pairs > 1 ? ", or no several queues" : "");
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:

@@ -283,6 +283,61 @@ out:
 	free(text);
 }
 
+struct resize_keys {
+	uint64_t size;			/* bytes; 0: not given */
+};
+
+static const struct option_def resize_keys[] = {
+	{ "size", OPTION_SIZE, offsetof(struct resize_keys, size), .min = 512, .max = INT64_MAX,
+	  .help = "bytes, also with K, M, G or T; without it, what the image has by now" },
+	{ 0 }
+};
+
+static const struct option_def resize_item = {
+	"lun", OPTION_LIST, .arg = "[TARGET:]LUN", .keys = resize_keys,
+};
+
+static void scsi_resized(void *arg, int err)
+{
+	if (err)
+		control_fail(arg, "%s", strerror(-err));
+	else
+		control_reply(arg, NULL);
+}
+
+static void scsi_resize(struct control_call *call, const struct unit *u, uint64_t size)
+{
+	const struct storage_resize how = {
+		.size = size,
+		.control = daemon_control(control_run(call)),
+		.done = scsi_resized,
+		.arg = call,
+	};
+	char why[UNIT_WHY_SIZE];
+
+	if (scsi_lun_resize(call_scsi(call)->units.target, &u->address, &how, why, sizeof(why)))
+		control_fail(call, "%s", why);
+}
+
+static void method_resize(struct control_call *call, const void *values)
+{
+	struct resize_keys keys = { 0 };
+	struct option_table table = { .defs = resize_keys, .values = &keys };
+	char *rest, *text = strdup(values), why[OPTION_WHY_SIZE];
+	const struct unit *u;
+
+	if (!text) {
+		control_fail(call, "%s", strerror(ENOMEM));
+		return;
+	}
+	u = call_unit(call, text, &rest);
+	if (u && rest && options_parse_keys(&table, rest, why))
+		control_refuse(call, "%s", why);
+	else if (u)
+		scsi_resize(call, u, keys.size);
+	free(text);
+}
+
 static void scsi_status(struct daemon_run *run, struct json_object *status)
 {
 	struct json_object *units = json_object_new_array(), *about;
@@ -324,6 +379,8 @@ static const struct control_method methods[] = {
 	  .fn = method_lun_add },
 	{ "lun-remove", "take a unit away, when its commands have ended", .item = &remove_item,
 	  .fn = method_lun_remove },
+	{ "resize", "change the size of a unit's image, which the guest sees at once",
+	  .item = &resize_item, .fn = method_resize },
 	{ 0 }
 };
 

@@ -21,9 +21,31 @@ need()
 pids=()
 work=
 
+# End all of these processes.
+end_all()
+{
+	# A benchmark which failed may have left one of them stopped.
+	((${#pids[@]})) && kill "${pids[@]}" 2>/dev/null && kill -CONT "${pids[@]}" 2>/dev/null &&
+		wait "${pids[@]}" 2>/dev/null
+	pids=()
+}
+
+# wait_for SOCKET PID: until it is there, half a minute at most, or the process has gone.
+wait_for()
+{
+	local i
+
+	for ((i = 0; i < 300; i++)); do
+		[[ ! -S $1 ]] || return 0
+		kill -0 "$2" 2>/dev/null || break
+		sleep 0.1
+	done
+	die "no back-end listens at $1"
+}
+
 cleanup()
 {
-	((${#pids[@]})) && kill "${pids[@]}" 2>/dev/null && wait "${pids[@]}" 2>/dev/null
+	end_all
 	rm -rf ${work:+"$work"}
 }
 

@@ -68,19 +68,19 @@ usage "--mac: it needs a value" --socket-path=s --port=null --mac
 
 for mac in 52:54:00:12:34 52:54:00:12:34:56:78 52-54-00-12-34-56 52:54:00:12:34:5g 5:54:00:12:34:56 \
 	525:4:00:12:34:56 foo "52:54:00:12:34:56 "; do
-	no_port "--mac=$mac: not six bytes" --port=null "--mac=$mac"
+	usage "--mac=$mac: not six bytes" --socket-path=s --port=null "--mac=$mac"
 done
-no_port "--mac=53:54:00:12:34:56: not the address of one" --port=null --mac=53:54:00:12:34:56
-no_port "--mac=ff:ff:ff:ff:ff:ff: not the address of one" --port=null --mac=ff:ff:ff:ff:ff:ff
-no_port "--mac=00:00:00:00:00:00: not the address of one" --port=null --mac=00:00:00:00:00:00
+usage "--mac=53:54:00:12:34:56: not the address of one" --socket-path=s --port=null --mac=53:54:00:12:34:56
+usage "--mac=ff:ff:ff:ff:ff:ff: not the address of one" --socket-path=s --port=null --mac=ff:ff:ff:ff:ff:ff
+usage "--mac=00:00:00:00:00:00: not the address of one" --socket-path=s --port=null --mac=00:00:00:00:00:00
 for mtu in 0 67 65536 99999999999999999999 -1 x 1500x " 1500"; do
-	no_port "--mtu=$mtu: not a number from 68 to 65535" --port=null "--mtu=$mtu"
+	usage "--mtu=$mtu: not a number from 68 to 65535" --socket-path=s --port=null "--mtu=$mtu"
 done
 for fd in x 3, ,3 3,,4 -3 3x 3:4 99999999999; do
-	no_port "--tap-fd=$fd: not file descriptors" "--tap-fd=$fd" --queue-pairs=2
+	usage "--tap-fd=$fd: not file descriptors" --socket-path=s "--tap-fd=$fd" --queue-pairs=2
 done
-no_port "--tap-fd=3: 1 of them, not as many as --queue-pairs=2" --tap-fd=3 --queue-pairs=2
-no_port "--tap-fd=3,4: 2 of them, not as many as --queue-pairs=1" --tap-fd=3,4
+usage "--tap-fd=3: 1 of them, not as many as --queue-pairs=2" --socket-path=s --tap-fd=3 --queue-pairs=2
+usage "--tap-fd=3,4: 2 of them, not as many as --queue-pairs=1" --socket-path=s --tap-fd=3,4
 no_port "--tap-fd=99: 99: no such file descriptor" --tap-fd=99
 no_port "--tap-fd=0: 0: not a tap" --tap-fd=0
 refused_with "fd 3, which nobody gave" 1 "--tap-fd=3: 3: " "$BASH" -c '"$@" 3<&-' sh "$daemon" --socket-path=s --tap-fd=3
@@ -255,21 +255,23 @@ not_as_before()
 # test_idle OPTION...: rings run, with buffers, and no packet comes.
 test_idle()
 {
-	local options=$* before
+	local before
 
+	echo "# idle with: $*"
 	# The kernel itself would send some.
 	echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
 	start_daemon idle --tap=idle0 --up --queue-pairs=2 "$@"
 	"$give_fd" idle "$tmp/idle.sock" 4 >"$tmp/idle.out" 2>&1 &
 	pids[front-end]=$!
 	wait_until 30 grep -q ready "$tmp/idle.out"
-	check "idle: no thread wakes up, $options" wait_until 30 sleeps idle
+	# proves: net.no-wake-ups
+	check "idle: no thread wakes up" wait_until 30 sleeps idle
 	before=$(wakeups idle)
 	ip address add 10.9.0.1/24 dev idle0
 	# The kernel asks who has this address.
 	echo >/dev/udp/10.9.0.2/9
-	check "idle: a packet wakes one, $options" wait_until 30 not_as_before idle "$before"
-	check "idle: and then none again, $options" wait_until 30 sleeps idle
+	check "idle: a packet wakes one" wait_until 30 not_as_before idle "$before"
+	check "idle: and then none again" wait_until 30 sleeps idle
 	stop_daemon idle
 	end_process front-end
 }

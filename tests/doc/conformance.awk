@@ -237,7 +237,7 @@ END {
 	print "# Conformance"
 	print ""
 	print "Every message, every feature bit of rings and transport, and the rules for what a back-end does with them: the"
-	print "function of the library which implements it, and the tests which prove it."
+	print "function which implements it, and the tests which prove it."
 	print ""
 	print "This page is made by `make conformance` of the library's own tables, of [`conformance.rules`](conformance.rules)"
 	print "and of the tags in the tests; `make check` fails when it is out of date, or when a row has no test. \"VIRTIO\" is"

@@ -60,6 +60,21 @@ both_ways()
 	down $1 && up $1
 }
 
+# serve_guest: what lib-net.sh's start_services does, for another guest, until that says on port 5009
+# that it is over.
+serve_guest()
+{
+	ip link set lo up
+	${STREAM:-stream} serve 5001 &
+	pattern file $FILE_BYTES >/mnt/file
+	printf '#!/bin/sh\nhead -c %s | sha256sum | cut -d" " -f1\n' $FILE_BYTES >/mnt/upload
+	printf '#!/bin/sh\ncat /mnt/file\n' >/mnt/download
+	chmod +x /mnt/upload /mnt/download
+	busybox nc -ll -p 5002 -e /mnt/upload </dev/null &
+	busybox nc -ll -p 5003 -e /mnt/download </dev/null &
+	busybox nc -l -p 5009 >/dev/null </dev/null
+}
+
 # start_stream HOST CONNECTIONS, end_stream NAME: a verified stream which does not end.
 start_stream()
 {

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # A QEMU guest with many network devices, each with other features and a daemon and a tap of its
-# own: pings of all sizes, and files in both directions.
+# own: pings of all sizes, and files in both directions. One of them is on a bridge, where a second
+# guest is.
 
 . "$(dirname "$0")/lib-qemu.sh"
 . "$(dirname "$0")/lib-net.sh"
@@ -67,10 +68,26 @@ device four-packed 1500 4 ,mq=on,packed=on,mrg_rxbuf=off "mq=22=1 packed=34=1 me
 device long 9000 1 ,host_mtu=9000 "mtu=3=1"
 device short 68 1 ,packed=on "packed=34=1" --mtu=68
 
+# The other guest, and the device which shares a bridge with it.
+bridge br0
+start_daemon other --tap=other --bridge=br0 --up --log-level=debug
+nics_of_first=("${nics[@]}") nics=()
+nic other 52:54:00:00:01:01 ,packed=on
+# shellcheck disable=SC2046
+start_qemu_guest other "" $(net_variables) <<'END'
+equal "packed ring" 1 "$(feature eth0 34)"
+check "up" net_up eth0 10.9.0.3 10.9.0.1
+serve_guest
+END
+nics=("${nics_of_first[@]}")
+start_daemon bridged --tap=bridged --bridge=br0 --up --log-level=debug
+bridged=eth$nic_count
+nic bridged 52:54:00:00:01:02 ,mrg_rxbuf=on
+
 qemu_args=(-smp 2)
 memory=384
 # shellcheck disable=SC2046
-start_qemu_guest guest "" $(net_variables) PLAN="$plan" <<'END'
+start_qemu_guest guest "" $(net_variables) PLAN="$plan" BRIDGED="$bridged" <<'END'
 # mean NIC tx|rx COMMAND...: the mean length of packets meanwhile, in mean.
 mean()
 {
@@ -137,6 +154,21 @@ echo "$PLAN" | while IFS='|' read -r name nic net mtu net6 wanted; do
 	[ -z "$name" ] || try_nic $name $nic $net $mtu $net6 "$wanted"
 done
 
+# The other guest.
+check "guest to guest: up" net_up $BRIDGED 10.9.0.2 10.9.0.1
+check "guest to guest: it answers" wait_for pings 1 0 10.9.0.3
+check "guest to guest: pings" all_pings 10.9.0.3
+check "guest to guest: it is ready" wait_for busybox nc 10.9.0.3 5003 </dev/null
+for mtu in 68 1500; do
+	check "guest to guest: MTU $mtu" ip link set $BRIDGED mtu $mtu
+	check "guest to guest: files" both_ways 10.9.0.3
+done
+for how in off on; do
+	check "guest to guest: offloads $how" ethtool -K $BRIDGED tx $how
+	check "guest to guest: files" both_ways 10.9.0.3
+done
+busybox nc 10.9.0.3 5009 </dev/null
+
 # What can be switched off, and on again, in a device which has everything.
 for what in tx tso gso gro sg rx-gro-hw; do
 	check "$what off" ethtool -K eth0 $what off
@@ -148,6 +180,7 @@ for what in sg tx tso gso gro rx-gro-hw; do
 done
 END
 end_qemu_guest guest
+end_qemu_guest other
 equal "host: the MTU of the tap which the front-end asked for" 9000 "$(mtu_of long)"
 equal "host: the MTU of the tap which the daemon was asked for" 68 "$(mtu_of short)"
 finish

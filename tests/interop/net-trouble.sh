@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # A verified stream between the host and a guest of QEMU goes on whatever happens: pairs of queues
-# are switched off and on, the tap is deleted, the daemon is killed.
+# are switched off and on, the tap is set down, or deleted, the daemon is killed.
 
 . "$(dirname "$0")/lib-qemu.sh"
 . "$(dirname "$0")/lib-net.sh"
@@ -104,6 +104,14 @@ END
 		in_guest "$format" "ethtool -L eth0 combined $n"
 		stream_goes_on "$format" "with $n pairs"
 	done
+
+	: >"$tmp/nic.log"
+	check "$format: the tap is set down" ip link set tap0 down
+	check "$format: the daemon says so" wait_until 30 logged nic "tap0: the interface is down"
+	check "$format: it is not busy" [ "$(busy "${pids[nic]}")" -lt 20 ]
+	check "$format: the tap is set up" ip link set tap0 up
+	check "$format: the daemon says so" wait_until 30 logged nic "tap0: the interface is up"
+	stream_goes_on "$format" "with the tap set up again"
 
 	check "$format: the tap is deleted" ip link delete tap0
 	check "$format: the daemon says so" wait_until 30 logged nic "tap0: the interface has gone"

@@ -19,15 +19,7 @@ start_uml_guest "guest one" one $(net_variables) STREAM="$stream" <<'E1'
 equal "the address" 02:00:00:00:00:02 "$(cat /sys/class/net/eth0/address)"
 equal "packed ring" 1 "$(feature eth0 34)"
 check "up" net_up eth0 10.9.0.2 10.9.0.1 9000
-ip link set lo up
-$STREAM serve 5001 &
-pattern file $FILE_BYTES >/mnt/file
-printf '#!/bin/sh\nhead -c %s | sha256sum | cut -d" " -f1\n' $FILE_BYTES >/mnt/upload
-printf '#!/bin/sh\ncat /mnt/file\n' >/mnt/download
-chmod +x /mnt/upload /mnt/download
-busybox nc -ll -p 5002 -e /mnt/upload </dev/null &
-busybox nc -ll -p 5003 -e /mnt/download </dev/null &
-busybox nc -l -p 5009 >/dev/null </dev/null
+serve_guest
 E1
 
 # From here as long as the second guest is there.
@@ -87,7 +79,15 @@ check "up again" net_up eth0 10.9.0.3 10.9.0.1
 check "pings after that" all_pings 10.9.0.2
 check "files after that" both_ways 10.9.0.2
 
-# The host deletes the tap now, and waits for the carrier to be gone.
+# The host sets the tap down now, and waits for the carrier to be gone.
+echo "DOWN"
+wait_for grep -q 0 /sys/class/net/eth0/carrier
+check "the carrier is off with a tap which is down" grep -q 0 /sys/class/net/eth0/carrier
+wait_for grep -q 1 /sys/class/net/eth0/carrier
+check "the carrier is on with a tap which is up" grep -q 1 /sys/class/net/eth0/carrier
+check "pings with a tap which is up" wait_for pings 1 0 10.9.0.2
+
+# The same when it deletes the tap.
 echo "DELETE"
 wait_for grep -q 0 /sys/class/net/eth0/carrier
 check "the carrier is off" grep -q 0 /sys/class/net/eth0/carrier
@@ -108,6 +108,10 @@ printed_or_gone()
 	guest_printed "$@" || gone "${pids["guest guest $1"]}"
 }
 
+wait_until 150 printed_or_gone two DOWN
+check "host: set the tap down" ip link set two down
+wait_until 60 printed_or_gone two "RESULT 0 the carrier is off with a tap which is down"
+check "host: set the tap up" ip link set two up
 # The daemon would make the tap again at once, were not there another interface of its name.
 wait_until 150 printed_or_gone two DELETE
 check "host: delete the tap, and take its name" sh -c "ip link delete two && ip link add two type bridge"

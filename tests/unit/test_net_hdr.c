@@ -68,6 +68,7 @@ static const struct {
 	{ "no packet", { 1, 0, 0, 0, { { 14, 0 } }, 0 }, 0, ALL, false },
 };
 
+/* proves: net.checksum-offsets, net.segments */
 START_TEST(judged)
 {
 	struct virtio_net_hdr_v1 hdr = cases[_i].hdr;
@@ -89,6 +90,7 @@ START_TEST(judged)
 }
 END_TEST
 
+/* proves: net.header-length */
 START_TEST(lengths)
 {
 	ck_assert_uint_eq(hdr_len(0), 10);

@@ -79,6 +79,7 @@ static const struct {
 	{ 0, 0x7f, 54, 500, 0, 0 },
 };
 
+/* proves: net.checksum-offsets, net.segments */
 START_TEST(bad_offsets_in_the_header)
 {
 	unsigned int i;
@@ -103,6 +104,7 @@ START_TEST(bad_offsets_in_the_header)
 END_TEST
 
 /* A header and nothing behind it; no header either. */
+/* proves: net.tiny-chains */
 START_TEST(packet_of_no_bytes)
 {
 	hostile_up(_i, 0);
@@ -114,6 +116,7 @@ START_TEST(packet_of_no_bytes)
 END_TEST
 
 /* Elements of no bytes count for nothing, wherever they are; a chain of nothing else is no packet. */
+/* proves: net.tiny-chains */
 START_TEST(descriptors_of_no_bytes)
 {
 	static const size_t cuts[] = { 0, 5, 0, 7, 0, 20, 0 };
@@ -138,6 +141,7 @@ START_TEST(descriptors_of_no_bytes)
 END_TEST
 
 /* Descriptors of one byte, too few for a packet, and as many as a packet can have. */
+/* proves: net.tiny-chains, net.header-copied */
 START_TEST(descriptors_of_one_byte)
 {
 	size_t cuts[250];
@@ -161,6 +165,7 @@ START_TEST(descriptors_of_one_byte)
 END_TEST
 
 /* Packets of 1 MiB, in one descriptor and in many; and the first length which is too much. */
+/* proves: net.tiny-chains */
 START_TEST(packets_of_one_mebibyte)
 {
 	hostile_up(_i, 0);

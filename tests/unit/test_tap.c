@@ -201,6 +201,7 @@ START_TEST(inherited)
 END_TEST
 
 /* What the driver did not choose is not used. */
+/* proves: net.offloads */
 START_TEST(features)
 {
 	const uint64_t csum = BIT(VIRTIO_NET_F_GUEST_CSUM), tso = BIT(VIRTIO_NET_F_GUEST_TSO4);
@@ -248,6 +249,7 @@ START_TEST(several_queues)
 END_TEST
 
 /* Deleted by somebody, and there again. */
+/* proves: net.gone */
 START_TEST(gone)
 {
 	const struct port_params params = { .ifname = "tap-f", .pairs = 2, .up = true, .mtu = 2000 };
@@ -308,6 +310,7 @@ static bool has_news(void)
 }
 
 /* Set down, up and deleted by somebody; packets meanwhile are an error of their own. */
+/* proves: net.link */
 START_TEST(link_of_it)
 {
 	const struct port_params params = { .ifname = "tap-q", .pairs = 1 };
@@ -396,6 +399,7 @@ START_TEST(elsewhere)
 END_TEST
 
 /* Whatever a header says which was found to be good, the kernel takes it or says no. */
+/* proves: net.checksum-offsets */
 START_TEST(any_header)
 {
 	const struct port_params params = { .ifname = "tap-u", .pairs = 1, .up = true };

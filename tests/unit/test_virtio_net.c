@@ -49,6 +49,7 @@ static const struct {
 	{ { 12, 14, 20, 20, 1000 }, 5 },
 };
 
+/* proves: net.header-length, net.header-copied, chain.header-split */
 START_TEST(sent_in_any_framing)
 {
 	unsigned int i, j;
@@ -71,6 +72,7 @@ START_TEST(sent_in_any_framing)
 END_TEST
 
 /* The header which reaches the wire is what was judged. */
+/* proves: net.header-copied, net.checksum-offsets, net.segments, chain.header-copied */
 START_TEST(sent_with_offloads)
 {
 	const struct nic_params params = { .features = BIT(VIRTIO_NET_F_CSUM) |
@@ -102,6 +104,7 @@ START_TEST(sent_with_offloads)
 END_TEST
 
 /* Chains which are no packets. */
+/* proves: net.tiny-chains */
 START_TEST(not_sent)
 {
 	const size_t h = kinds[_i].legacy && !(kinds[_i].features & MRG) ? 10 : 12;
@@ -156,6 +159,7 @@ START_TEST(sent_in_many_pieces)
 END_TEST
 
 /* The wire takes no more: what was popped waits in the ring, in order, and nothing spins. */
+/* proves: net.back-pressure */
 START_TEST(back_pressure)
 {
 	unsigned int i, n, calls;
@@ -229,6 +233,7 @@ static const struct { size_t len; unsigned int n; bool mergeable; } buffers[] = 
 	{ 700, 3, true }, { 65547, 1, true }, { 12, 30, true },
 };
 
+/* proves: net.merged, net.header-length */
 START_TEST(received_in_any_framing)
 {
 	bool mergeable = kinds[_i].features & MRG;
@@ -293,6 +298,7 @@ START_TEST(received_in_turn)
 END_TEST
 
 /* Nothing of the port is looked at while the driver has no buffers, and nothing is lost. */
+/* proves: net.no-buffers */
 START_TEST(no_buffers)
 {
 	unsigned int calls, i;
@@ -365,6 +371,7 @@ START_TEST(buffers_come_late)
 END_TEST
 
 /* What cannot ever fit is dropped, and what comes after it is received into the same buffers. */
+/* proves: net.too-long */
 START_TEST(received_too_long)
 {
 	struct nic_params params = kinds[_i];

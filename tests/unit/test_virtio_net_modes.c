@@ -75,6 +75,7 @@ END_TEST
  */
 
 /* A disabled ring: what is to be sent goes nowhere, what comes stays on the wire. */
+/* proves: net.disabled */
 START_TEST(disabled)
 {
 	const struct nic_params params = { .features = _i & 1 ? PACKED | MRG : 0,
@@ -110,6 +111,7 @@ START_TEST(disabled)
 END_TEST
 
 /* Back-pressure ends when the ring is disabled: nothing is kept. */
+/* proves: net.disabled */
 START_TEST(disabled_while_it_waits)
 {
 	unsigned int i;
@@ -215,6 +217,7 @@ static const struct {
 		  BIT(VIRTIO_NET_F_GUEST_ANNOUNCE) | BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) | \
 		  BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_MAC) | MRG)
 
+/* proves: net.commands, net.offloads */
 START_TEST(commanded)
 {
 	const struct nic_params params = { .pairs = 3, .rings = 7, .features = ALL_CTRL, .mac = mac,
@@ -236,6 +239,7 @@ START_TEST(commanded)
 END_TEST
 
 /* The same commands when nothing of all that was negotiated. */
+/* proves: net.commands */
 START_TEST(commands_not_negotiated)
 {
 	const struct nic_params params = { .rings = 3, .features = CTRL };
@@ -256,6 +260,7 @@ START_TEST(commands_not_negotiated)
 END_TEST
 
 /* A driver with a control queue begins with one pair, and says when it wants more. */
+/* proves: net.pairs */
 START_TEST(pairs_by_command)
 {
 	const struct nic_params params = { .pairs = 2, .rings = 5, .features = ALL_CTRL,
@@ -291,6 +296,7 @@ END_TEST
  * Messages
  */
 
+/* proves: net.rarp */
 START_TEST(rarp)
 {
 	static const uint8_t head[] = {
@@ -311,6 +317,7 @@ START_TEST(rarp)
 }
 END_TEST
 
+/* proves: net.mtu */
 START_TEST(mtu)
 {
 	nic_up(&nic, &(struct nic_params){ 0 });
@@ -328,6 +335,7 @@ END_TEST
  */
 
 /* The interface goes while the driver sends (1), or while nothing happens, and comes back. */
+/* proves: net.link, net.announce, net.gone */
 START_TEST(link_down_and_up)
 {
 	const struct nic_params params = { .pairs = 2, .features = ALL_CTRL | BIT(VIRTIO_NET_F_STATUS),
@@ -425,6 +433,7 @@ START_TEST(pulled_and_plugged)
 }
 END_TEST
 
+/* proves: net.link, net.announce */
 START_TEST(set_down_and_up)
 {
 	const struct nic_params params = { .features = ALL_CTRL | BIT(VIRTIO_NET_F_STATUS),
@@ -458,6 +467,7 @@ START_TEST(set_down_and_up)
 }
 END_TEST
 
+/* proves: net.link */
 START_TEST(down_at_first)
 {
 	const struct nic_params params = { .features = BIT(VIRTIO_NET_F_STATUS), .down = true };
@@ -474,6 +484,7 @@ START_TEST(down_at_first)
 END_TEST
 
 /* No packet is needed to find out that the interface has gone; it is down when it is back. */
+/* proves: net.gone */
 START_TEST(gone_while_idle)
 {
 	nic_up(&nic, &(struct nic_params){ .features = BIT(VIRTIO_NET_F_STATUS) });

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Two back-ends compared, on a machine which does other things as well.
+ *
+ * Nothing is compared across time.  In each round both back-ends are started, driven and stopped,
+ * one after the other, in turns forwards and backwards; what counts is the median of the rounds'
+ * ratios.  The load has a CPU of its own, and the back-ends share the others.  A round before,
+ * within or behind which the machine was disturbed is done again, within limits; then
+ * it counts, and is told about.
+ *
+ * The CPU time is that of the process which listens on the socket, with all its threads.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tools/bench.h"
+#include "tools/calm.h"
+#include "tools/spawn.h"
+#include "tools/tool.h"
+#include "util.h"
+
+/* How many times as many rounds as asked for are tried. */
+#define COMPARE_TRIES	3u
+
+/* How long a back-end may take until it listens, and how often to see whether it is alive. */
+#define COMPARE_READY_MS 30000
+#define COMPARE_LOOK_MS	100
+
+/* What one turn of one back-end gave. */
+struct turn {
+	double rate;			/* requests per second */
+	double cpu;			/* ns of the back-end's per request */
+	double kicks, interrupts;	/* per request */
+	double latency;			/* ns, the median */
+};
+
+struct compare {
+	const struct bench *bench;
+	char **argv[2];
+	cpu_set_t load_cpus, backend_cpus;
+	struct calm calm;
+	struct turn turns[BENCH_ROUNDS_MAX][2];
+	unsigned int rounds;		/* done */
+	unsigned int tried, disturbed;	/* of all; of those which count */
+	bool live;			/* tell of progress */
+};
+
+/*
+ * CPUs
+ */
+
+static int compare_parse_cpus(const char *option, const char *text, cpu_set_t *set)
+{
+	const char *at = text;
+	char *end;
+	long n;
+
+	CPU_ZERO(set);
+	do {
+		n = strtol(at, &end, 10);
+		if (end == at || n < 0 || n >= CPU_SETSIZE || (*end && *end != ',')) {
+			tool_err("--%s=%s: not a list of CPUs", option, text);
+			return -EINVAL;
+		}
+		CPU_SET((size_t)n, set);
+		at = end + 1;
+	} while (*end);
+	return 0;
+}
+
+static void compare_first_cpu(const cpu_set_t *all, cpu_set_t *first)
+{
+	size_t cpu;
+
+	CPU_ZERO(first);
+	for (cpu = 0; cpu < CPU_SETSIZE && !CPU_ISSET(cpu, all); cpu++)
+		;
+	CPU_SET(cpu, first);
+}
+
+/* The load has the first CPU, back-ends the others, unless somebody knows better. */
+static int compare_cpus(struct compare *c)
+{
+	const struct bench *b = c->bench;
+	cpu_set_t all;
+	int err = 0;
+
+	if (sched_getaffinity(0, sizeof(all), &all) < 0)
+		return -errno;
+	compare_first_cpu(&all, &c->load_cpus);
+	if (b->load_cpu)
+		err = compare_parse_cpus("load-cpu", b->load_cpu, &c->load_cpus);
+	CPU_XOR(&c->backend_cpus, &all, &c->load_cpus);
+	if (!CPU_COUNT(&c->backend_cpus))
+		c->backend_cpus = all;
+	if (!err && b->backend_cpus)
+		err = compare_parse_cpus("backend-cpus", b->backend_cpus, &c->backend_cpus);
+	if (!err && sched_setaffinity(0, sizeof(c->load_cpus), &c->load_cpus) < 0) {
+		err = -errno;
+		tool_err("--load-cpu: %s", strerror(errno));
+	}
+	return err;
+}
+
+/*
+ * One turn
+ */
+
+/* Connect as soon as it listens. */
+static int turn_connect(struct load *l, struct spawn *s)
+{
+	char why[64];
+	int left, err = -ETIMEDOUT;
+
+	for (left = COMPARE_READY_MS; left > 0 && !bench_stopped; left -= COMPARE_LOOK_MS) {
+		err = load_connect(l, s->socket, COMPARE_LOOK_MS);
+		if (err != -ETIMEDOUT)
+			return err;
+		if (!spawn_alive(s, why, sizeof(why)))
+			return load_wrong(l, "%s before it listened", why);
+	}
+	return err;
+}
+
+/* The clock of whoever listens. */
+static int turn_clock(const struct load *l, const struct spawn *s, clockid_t *clock)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(l->fe.fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.pid <= 0)
+		peer.pid = s->pid;
+	return bench_clock(peer.pid, clock);
+}
+
+static int turn_measure(struct compare *c, struct load *l, struct spawn *s,
+			struct bench_result *r)
+{
+	clockid_t clock;
+	int err = turn_connect(l, s);
+
+	if (!err && turn_clock(l, s, &clock))
+		err = load_wrong(l, "its CPU time cannot be told");
+	if (!err)
+		err = load_open(l, c->bench->ops, &c->bench->params);
+	if (!err)
+		err = load_start(l);
+	if (!err)
+		err = bench_measure(l, c->bench, &clock, NULL, r);
+	return err ? err : load_stop(l);
+}
+
+static struct turn turn_of(const struct bench_result *r)
+{
+	double n = (double)bench_total(&r->count);
+
+	return (struct turn){
+		.rate = bench_rate(r),
+		.cpu = (double)r->backend_cpu / n,
+		.kicks = (double)r->count.kicks / n,
+		.interrupts = (double)r->count.interrupts / n,
+		.latency = (double)hist_percentile(&r->hist, 50),
+	};
+}
+
+/* Start back-end which, drive it, and stop it. */
+static int compare_turn(struct compare *c, unsigned int which, struct turn *turn)
+{
+	struct bench_result *r = calloc(1, sizeof(*r));
+	struct load *l = calloc(1, sizeof(*l));
+	char words[160] = "";
+	struct spawn s;
+	int err = -ENOMEM;
+
+	if (!r || !l)
+		goto out;
+	err = spawn_start(&s, c->argv[which], &c->backend_cpus);
+	if (err) {
+		tool_err("%s: %s", c->argv[which][0], strerror(-err));
+		goto out;
+	}
+	err = turn_measure(c, l, &s, r);
+	if (err)
+		spawn_last_words(&s, words, sizeof(words));
+	if (err && !bench_stopped)
+		tool_err("%s: %s%s%s", c->argv[which][0], load_why(l), *words ? "; it said: " : "",
+			 words);
+	load_close(l);
+	spawn_stop(&s);
+	*turn = turn_of(r);
+out:
+	free(l);
+	free(r);
+	return err;
+}
+
+/*
+ * Rounds
+ */
+
+/* Both back-ends, and how disturbed the machine was. */
+static int compare_round(struct compare *c, struct turn turns[2], double *worst)
+{
+	unsigned int first = c->tried % 2, i;
+	int err = 0;
+
+	*worst = calm_now(&c->calm);
+	for (i = 0; i < 2 && !err; i++) {
+		unsigned int which = first ^ i;
+
+		err = compare_turn(c, which, &turns[which]);
+		*worst = MAX(*worst, calm_now(&c->calm));
+	}
+	c->tried++;
+	return err;
+}
+
+static void compare_progress(const struct compare *c)
+{
+	if (c->live)
+		fprintf(stderr, "\rround %u of %u, %u repeated   ", c->rounds, c->bench->rounds,
+			c->tried - c->rounds);
+}
+
+static int compare_all(struct compare *c)
+{
+	unsigned int most = c->bench->rounds * COMPARE_TRIES;
+	double worst;
+	int err = 0;
+
+	while (!err && c->rounds < c->bench->rounds && !bench_stopped) {
+		unsigned int needed = c->bench->rounds - c->rounds;
+
+		compare_progress(c);
+		err = compare_round(c, c->turns[c->rounds], &worst);
+		/* As long as there may be enough calm ones. */
+		if (err || (worst > CALM_LIMIT && most - c->tried >= needed))
+			continue;
+		c->disturbed += worst > CALM_LIMIT;
+		c->rounds++;
+	}
+	if (c->live)
+		bench_progress_end();
+	return err;
+}
+
+/*
+ * Results
+ */
+
+struct spread {
+	double median, min, max;
+};
+
+static int compare_doubles(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static struct spread spread_of(double *v, unsigned int n)
+{
+	qsort(v, n, sizeof(*v), compare_doubles);
+	return (struct spread){
+		.median = n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2,
+		.min = v[0], .max = v[n - 1],
+	};
+}
+
+/* Field offset of a turn, as a number. */
+static double turn_field(const struct turn *t, size_t offset)
+{
+	double value;
+
+	memcpy(&value, (const char *)t + offset, sizeof(value));
+	return value;
+}
+
+static struct spread compare_field(const struct compare *c, unsigned int which, size_t offset)
+{
+	double v[BENCH_ROUNDS_MAX];
+	unsigned int i;
+
+	for (i = 0; i < c->rounds; i++)
+		v[i] = turn_field(&c->turns[i][which], offset);
+	return spread_of(v, c->rounds);
+}
+
+/* Of the first to the second, round by round. */
+static struct spread compare_ratio(const struct compare *c, size_t offset)
+{
+	double v[BENCH_ROUNDS_MAX], below;
+	unsigned int i;
+
+	for (i = 0; i < c->rounds; i++) {
+		below = turn_field(&c->turns[i][1], offset);
+		v[i] = below > 0 ? turn_field(&c->turns[i][0], offset) / below : 0;
+	}
+	return spread_of(v, c->rounds);
+}
+
+#define TURN(field) offsetof(struct turn, field)
+
+static const struct {
+	const char *name, *title;
+	size_t offset;
+	bool ratio;
+} fields[] = {
+	{ "per_second", "per second", TURN(rate), true },
+	{ "backend_cpu_ns_per_request", "CPU-ns per request", TURN(cpu), true },
+	{ "latency_ns_p50", "median latency, ns", TURN(latency), true },
+	{ "kicks_per_request", "kicks per request", TURN(kicks), false },
+	{ "interrupts_per_request", "interrupts per request", TURN(interrupts), false },
+};
+
+static void compare_print(const struct compare *c)
+{
+	char text[160];
+	size_t i;
+
+	bench_describe(c->bench, text, sizeof(text));
+	printf("%s: %s\n%u rounds of %u s, %u repeated, %u disturbed\n\n", c->bench->ops->name, text,
+	       c->rounds, c->bench->time_s, c->tried - c->rounds, c->disturbed);
+	printf("%-24s %14s %14s   ratio (from to)\n", "median of the rounds", c->argv[0][0],
+	       c->argv[1][0]);
+	for (i = 0; i < ARRAY_SIZE(fields); i++) {
+		struct spread r = compare_ratio(c, fields[i].offset);
+		double a = compare_field(c, 0, fields[i].offset).median;
+		double b = compare_field(c, 1, fields[i].offset).median;
+
+		printf("%-24s %14.*f %14.*f", fields[i].title, fields[i].ratio ? 0 : 3, a,
+		       fields[i].ratio ? 0 : 3, b);
+		if (fields[i].ratio)
+			printf("   %.2f (%.2f %.2f)", r.median, r.min, r.max);
+		printf("\n");
+	}
+}
+
+static struct json_object *json_spread(struct spread s)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "median", json_object_new_double(s.median));
+	json_object_object_add(o, "min", json_object_new_double(s.min));
+	json_object_object_add(o, "max", json_object_new_double(s.max));
+	return o;
+}
+
+static struct json_object *json_fields(const struct compare *c, unsigned int which)
+{
+	struct json_object *o = json_object_new_object();
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(fields); i++) {
+		struct spread s = which < 2 ? compare_field(c, which, fields[i].offset) :
+					      compare_ratio(c, fields[i].offset);
+
+		if (which < 2 || fields[i].ratio)
+			json_object_object_add(o, fields[i].name, json_spread(s));
+	}
+	return o;
+}
+
+static void compare_print_json(const struct compare *c)
+{
+	struct json_object *o = json_object_new_object();
+	char text[160];
+
+	bench_describe(c->bench, text, sizeof(text));
+	json_object_object_add(o, "type", json_object_new_string(c->bench->ops->name));
+	json_object_object_add(o, "load", json_object_new_string(text));
+	json_object_object_add(o, "rounds", json_object_new_int((int)c->rounds));
+	json_object_object_add(o, "repeated", json_object_new_int((int)(c->tried - c->rounds)));
+	json_object_object_add(o, "disturbed", json_object_new_int((int)c->disturbed));
+	json_object_object_add(o, "a", json_fields(c, 0));
+	json_object_object_add(o, "b", json_fields(c, 1));
+	json_object_object_add(o, "ratio", json_fields(c, 2));
+	printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY));
+	json_object_put(o);
+}
+
+int bench_compare(const struct bench *b, char **a_argv, char **b_argv)
+{
+	struct compare *c;
+	cpu_set_t cpus;
+	int status = TOOL_BROKEN;
+
+	if (!spawn_has_socket(a_argv) || !spawn_has_socket(b_argv)) {
+		tool_err("each command needs a {}, where its socket goes");
+		return TOOL_USAGE;
+	}
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return TOOL_BROKEN;
+	c->bench = b;
+	c->argv[0] = a_argv;
+	c->argv[1] = b_argv;
+	c->live = isatty(STDERR_FILENO);
+	if (compare_cpus(c)) {
+		free(c);
+		return TOOL_USAGE;
+	}
+	CPU_OR(&cpus, &c->load_cpus, &c->backend_cpus);
+	calm_init(&c->calm, &c->load_cpus, &cpus);
+	if (!compare_all(c) && c->rounds) {
+		if (b->json)
+			compare_print_json(c);
+		else
+			compare_print(c);
+		status = tool_end(TOOL_OK);
+	}
+	free(c);
+	return status;
+}

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Tools for whoever has a back-end, ours or another: what can it do, and how fast is it?
+noinst_LTLIBRARIES += tools/libload.la
+tools_libload_la_SOURCES = \
+	tools/disk.c tools/disk.h tools/hist.c tools/hist.h tools/load.c tools/load.h \
+	tools/load_blk.c tools/load_net.c tools/load_rng.c tools/load_scsi.c
+tools_libload_la_LIBADD = frontend/libfrontend.la
+
+bin_PROGRAMS += tools/vhost-probe
+tools_vhost_probe_SOURCES = \
+	tools/names.c tools/names.h tools/probe.c tools/probe.h tools/probe_offer.c \
+	tools/probe_print.c tools/probe_rows.c tools/probe_world.c tools/rows_hostile.c \
+	tools/rows_offer.c tools/rows_refuse.c tools/rows_rings.c tools/rows_work.c \
+	tools/tool.c tools/tool.h
+tools_vhost_probe_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+tools_vhost_probe_LDADD = tools/libload.la daemons/libdaemons.la $(JSON_LIBS)
+
+bin_PROGRAMS += tools/vhost-bench
+tools_vhost_bench_SOURCES = \
+	tools/bench.c tools/bench.h tools/bench_compare.c tools/bench_print.c tools/bench_run.c \
+	tools/calm.c tools/calm.h tools/spawn.c tools/spawn.h tools/tool.c tools/tool.h
+tools_vhost_bench_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+tools_vhost_bench_LDADD = tools/libload.la daemons/libdaemons.la $(JSON_LIBS)
