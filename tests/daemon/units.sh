@@ -51,7 +51,7 @@ for kind in $kinds; do
 	done
 	check "$kind: the socket" has_line "vhost-user-$kind@.socket" "ListenStream=%t/vhost-user/$kind/%i.sock"
 	check "$kind: the folder of the socket is made" \
-		grep -q "^d /run/vhost-user/$kind 0755 " "$units/tmpfiles/vhost-user.conf"
+		grep -q "^d /run/vhost-user/$kind 0755 " "$units/tmpfiles/vhost-user-$kind.conf"
 	equal "$kind: all is filled in" "" "$(grep -ho '@[a-zA-Z]*@\|^\[[a-z].*' \
 		"$units/vhost-user-$kind@.service" "$units/vhost-user-$kind@.socket" | sed 's/^@@$//')"
 done
