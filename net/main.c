@@ -3,9 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/capability.h>
-#include <linux/if_tun.h>
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -395,12 +392,6 @@ static void net_queue_stats(struct daemon_run *run, unsigned int queue, uint64_t
 
 int main(int argc, char **argv)
 {
-	static const unsigned long ioctls[] = {
-		TUNSETIFF, TUNSETQUEUE, TUNSETOFFLOAD, TUNSETVNETHDRSZ, TUNSETVNETLE, TUNGETIFF,
-		SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCGIFMTU, SIOCSIFMTU, SIOCGIFINDEX, SIOCGIFNAME,
-		SIOCGIFHWADDR, SIOCBRADDIF,
-		SIOCBRDELIF, 0
-	};
 	static const struct daemon net_daemon = {
 		.name = "vhost-user-net",
 		.summary = "A tap interface as a virtual machine's network, over vhost-user.",
@@ -411,7 +402,7 @@ int main(int argc, char **argv)
 		.queues = &daemon_queue_pairs,
 		.check = net_check,
 		.needs = net_needs,
-		.ioctls = ioctls,
+		.ioctls = port_ioctls,
 		.open = net_open,
 		.create = net_create,
 		.destroy = net_destroy,

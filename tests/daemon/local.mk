@@ -11,9 +11,10 @@ EXTRA_DIST += tests/daemon/config.sh tests/daemon/control.sh tests/daemon/diff-b
 check_PROGRAMS += tests/daemon/notified
 tests_daemon_notified_SOURCES = tests/daemon/notified.c
 tests_daemon_notified_LDADD =
-TESTS += tests/daemon/systemd.sh tests/daemon/sandbox.sh tests/daemon/units.sh
+TESTS += tests/daemon/systemd.sh tests/daemon/sandbox.sh tests/daemon/units.sh \
+	tests/daemon/packages.sh
 EXTRA_DIST += tests/daemon/systemd.sh tests/daemon/sandbox.sh tests/daemon/units.sh \
-	doc/libvirt/domain.xml
+	tests/daemon/packages.sh doc/libvirt/domain.xml
 
 if HAVE_CHECK
 check_PROGRAMS += tests/daemon/test_kill_blk
