@@ -40,6 +40,7 @@ enum daemon_access {
 	DAEMON_WRITE,			/* and read; it exists */
 	DAEMON_MAKE,			/* likewise, or it is made, replaced or removed */
 	DAEMON_SOCKET,			/* a socket is made there and removed */
+	DAEMON_FOLDER,			/* as DAEMON_MAKE, for all files in this folder */
 };
 
 /* Exit statuses. */

@@ -14,6 +14,7 @@
 /* The state of a run; the options come first. */
 struct scsi {
 	struct option_list luns;	/* also those which came and went later */
+	const char *images;		/* folder of those which come later; NULL: not given */
 
 	struct units units;
 	struct virtio_scsi *device;
@@ -25,6 +26,8 @@ static const char *const features[] = { NULL };
 static const struct option_def options[] = {
 	{ "lun", OPTION_LIST, .offset = offsetof(struct scsi, luns), .arg = "[TARGET:]LUN,...",
 	  .keys = unit_keys, .help = "a unit, 0 to 16383, of a target, 0 to 255 (default 0):" },
+	{ "images", OPTION_TEXT, .offset = offsetof(struct scsi, images), .arg = "FOLDER",
+	  .help = "where the sandbox lets lun-add find files" },
 	{ 0 }
 };
 
@@ -109,6 +112,8 @@ static void scsi_needs(struct daemon_run *run)
 	const struct scsi *scsi = daemon_own(run);
 	const struct unit *u;
 
+	if (scsi->images)
+		daemon_need_file(run, scsi->images, DAEMON_FOLDER);
 	for (u = scsi->units.first; u; u = u->next)
 		unit_needs(run, u);
 }

@@ -248,6 +248,7 @@ check_shrink()
 	local name=$1
 
 	shift
+	rm -f "$tmp/shrink.log"
 	start_daemon shrink "$@"
 	check "a front-end truncates the guest's memory, $name" "$give_fd" shrink "$tmp/shrink.sock"
 	equal "it is told once what was negotiated, $name" 1 \
