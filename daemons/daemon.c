@@ -82,6 +82,8 @@ static const struct option_def common_options[] = {
 	  .help = "what an unexpected system call costs with --sandbox=full (default kill)" },
 	{ "user", OPTION_TEXT, FIELD(user), .arg = "NAME", .help = "become this user" },
 	{ "group", OPTION_TEXT, FIELD(group), .arg = "NAME", .help = "become a member of this group" },
+	{ "metrics", OPTION_TEXT, FIELD(metrics), .arg = "PATH",
+	  .help = "give statistics as OpenMetrics text at a Unix socket at PATH" },
 	{ "config", OPTION_TEXT, FIELD(config), .arg = "FILE",
 	  .help = "take options from FILE, a JSON object with their names as keys" },
 	{ "check-config", OPTION_ACTION,
@@ -143,7 +145,9 @@ struct vhost_worker *const *daemon_workers(const struct daemon_run *run, unsigne
 
 unsigned int daemon_dev_flags(const struct daemon_conf *conf)
 {
-	return conf->iommu ? VHOST_DEV_IOMMU : 0;
+	/* Who is never asked need not measure. */
+	return (conf->iommu ? VHOST_DEV_IOMMU : 0) |
+	       (conf->control || conf->metrics ? VHOST_DEV_LATENCY : 0);
 }
 
 uint64_t daemon_dev_features_off(const struct daemon_conf *conf)
@@ -330,6 +334,8 @@ static int daemon_renounce(struct daemon_run *run)
 		daemon_need_file(run, conf->socket_path, DAEMON_SOCKET);
 	if (conf->control)
 		daemon_need_file(run, conf->control, DAEMON_SOCKET);
+	if (conf->metrics)
+		daemon_need_file(run, conf->metrics, DAEMON_SOCKET);
 	/* For a postcopy migration, if the system call is not for us. */
 	daemon_need_file(run, "/dev/userfaultfd", DAEMON_WRITE);
 	run->daemon->needs(run);
@@ -405,6 +411,7 @@ void daemon_stop(void *arg)
 	daemon_systemd_stopping();
 	daemon_sock_remove(&run->sock);
 	daemon_sock_remove(&run->control_sock);
+	daemon_sock_remove(&run->metrics_sock);
 	vhost_dev_stop(run->dev, daemon_stopped, run);
 }
 
@@ -466,15 +473,26 @@ static void daemon_bind(struct daemon_run *run)
 		vhost_dev_bind(run->dev, workers, n);
 }
 
-/* From now on the control socket is served, if there is one. */
+/* The socket's fd, which it has no more; negative: there is none. */
+static int daemon_sock_take(struct daemon_sock *sock)
+{
+	int fd = sock->fd;
+
+	sock->fd = -1;
+	return fd;
+}
+
+/* From now on the sockets beside the front-end's are served, those which there are. */
 static int daemon_serve_control(struct daemon_run *run)
 {
-	int fd = run->control_sock.fd, ret = stats_new(run);
+	int ret = stats_new(run);
 
-	if (!ret && fd >= 0) {
-		run->control_sock.fd = -1;
-		ret = control_open(run, fd);
-	}
+	if (!ret)
+		ret = limits_new(run);
+	if (!ret && run->control_sock.fd >= 0)
+		ret = control_open(run, daemon_sock_take(&run->control_sock));
+	if (!ret && run->metrics_sock.fd >= 0)
+		ret = metrics_open(run, daemon_sock_take(&run->metrics_sock));
 	if (ret)
 		daemon_err("cannot serve the control socket: %s", strerror(-ret));
 	return ret;
@@ -535,6 +553,8 @@ static int daemon_listen(struct daemon_run *run)
 
 	if (!ret)
 		ret = daemon_sock_listen(&run->control_sock, "control", run->conf.control);
+	if (!ret)
+		ret = daemon_sock_listen(&run->metrics_sock, "metrics", run->conf.metrics);
 	return ret;
 }
 
@@ -562,19 +582,23 @@ static int daemon_serve(struct daemon_run *run)
 		goto end_workers;
 	ret = daemon_loop(run);
 	served = !ret;
+	limits_release(run);
 	d->destroy(run);
 end_workers:
 	daemon_end_workers(run);
 remove_sockets:
 	daemon_sock_remove(&run->sock);
 	daemon_sock_remove(&run->control_sock);
+	daemon_sock_remove(&run->metrics_sock);
 	d->close(run, served);
 free_control:
 	/* Until now the end of what a call has begun may have come. */
 	control_close(run);
+	metrics_close(run);
 	daemon_systemd_close();
 	vhost_worker_free(run->control);
 	stats_free(run);
+	limits_free(run);
 	return ret;
 }
 
@@ -621,6 +645,7 @@ static int daemon_start(struct daemon_run *run)
 		status = DAEMON_OK;
 	close_fd(&run->sock.fd);
 	close_fd(&run->control_sock.fd);
+	close_fd(&run->metrics_sock.fd);
 	return status;
 }
 
@@ -632,6 +657,7 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 			  .sandbox = SANDBOX_DEFAULT },
 		.sock = DAEMON_SOCK_NONE,
 		.control_sock = DAEMON_SOCK_NONE,
+		.metrics_sock = DAEMON_SOCK_NONE,
 		.started_at = time(NULL),
 		.passed_fd = -ENOENT,
 		.passed_control = -ENOENT,

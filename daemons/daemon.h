@@ -30,6 +30,7 @@ struct daemon_conf {
 	unsigned int log_level;		/* place in the option's choices */
 	const char *config;		/* file; NULL: not given */
 	const char *control;		/* path of the control socket; NULL: not given */
+	const char *metrics;		/* path of the socket for statistics; NULL: not given */
 	unsigned int sandbox, seccomp;	/* places in the choices: enum sandbox_mode, enum seccomp_mode */
 	const char *user, *group;	/* NULL: not given */
 };
@@ -102,6 +103,10 @@ struct daemon {
 	const char *const *counters;
 	/* Fill in the values of these.  Queue's worker. */
 	void (*queue_stats)(struct daemon_run *run, unsigned int queue, uint64_t *values);
+	/* Its queues from this one on may be paused and slowed down as a whole. */
+	bool pauses;
+	unsigned int first_request;
+	unsigned int overhead;		/* bytes of a request beside its data */
 };
 
 #define DAEMON_COUNTERS_MAX 24

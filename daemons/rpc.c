@@ -220,6 +220,8 @@ static void call_begin(struct control_call *call, const char *name, struct json_
 	call->method = rpc_find(control_methods, name);
 	if (!call->method)
 		call->method = rpc_find(call->run->daemon->methods, name);
+	if (!call->method && call->run->daemon->pauses)
+		call->method = rpc_find(limits_methods, name);
 	if (!call->method) {
 		call_error(call, RPC_METHOD_NOT_FOUND, "there is no such method; see help");
 		return;
@@ -231,9 +233,21 @@ static void call_begin(struct control_call *call, const char *name, struct json_
 	call->method->fn(call, call->item ? call->item : call->table.values);
 }
 
-/* What is wrong with the members of a request, or NULL. */
-static const char *rpc_check(struct json_object *request, struct json_object **id,
-			     struct json_object **method, struct json_object **params)
+/* What is wrong with the id of a request, or NULL. */
+static const char *rpc_check_id(struct json_object *request, struct json_object **id)
+{
+	struct json_object *value = json_object_object_get(request, "id");
+
+	if (value && !json_object_is_type(value, json_type_string) &&
+	    !json_object_is_type(value, json_type_int))
+		return "id is neither a string nor an integer";
+	*id = value;
+	return NULL;
+}
+
+/* The same of the other members. */
+static const char *rpc_check(struct json_object *request, struct json_object **method,
+			     struct json_object **params)
 {
 	bool version = false;
 
@@ -247,12 +261,6 @@ static const char *rpc_check(struct json_object *request, struct json_object **i
 			*params = value;
 		else if (strcmp(key, "id"))
 			return "it has other members than jsonrpc, id, method and params";
-	}
-	*id = json_object_object_get(request, "id");
-	if (*id && !json_object_is_type(*id, json_type_string) &&
-	    !json_object_is_type(*id, json_type_int)) {
-		*id = NULL;
-		return "id is neither a string nor an integer";
 	}
 	if (!version)
 		return "jsonrpc is not \"2.0\"";
@@ -270,7 +278,9 @@ static void rpc_call(struct lines_client *client, struct json_object *request)
 	struct control_call *call;
 
 	if (json_object_is_type(request, json_type_object))
-		wrong = rpc_check(request, &id, &method, &params);
+		wrong = rpc_check_id(request, &id);
+	if (!wrong)
+		wrong = rpc_check(request, &method, &params);
 	call = wrong ? NULL : calloc(1, sizeof(*call));
 	if (!call) {
 		rpc_send_error(client, id, wrong ? RPC_INVALID_REQUEST : RPC_INTERNAL_ERROR,

@@ -22,6 +22,7 @@
 struct chain_env {
 	const struct mem_map *map;
 	unsigned int hit;		/* see mem_find() */
+	struct mem_span span;		/* the region of the last finding; empty: none, or iotlb */
 	unsigned int direct_max;	/* descriptors in the ring itself */
 	bool indirect;			/* VIRTIO_RING_F_INDIRECT_DESC is negotiated */
 	bool packed;			/* the format of the ring, and of tables */
@@ -99,10 +100,55 @@ bool chain_uses(const struct chain *c, uint64_t first, uint64_t last);
 /* A translation is missing, which env->missing tells; the chain is to be walked again with it. */
 extern const char CHAIN_MISS[];
 
+/* The map, or the way in which addresses are translated, is another one. */
+static inline void chain_forget(struct chain_env *env)
+{
+	env->hit = 0;
+	env->span = (struct mem_span){ 0 };
+	iotlb_forget_recent(&env->recent);
+}
+
+/*
+ * The usual descriptor: a buffer in the region of the last finding.  A part of those who walk
+ * chains, since a call would cost as much.  False: nothing was done, chain_add_slowly() judges.
+ */
+static inline __attribute__((always_inline)) bool
+chain_add_quickly(struct chain *c, const struct chain_env *env, const struct chain_desc *d)
+{
+	bool write = d->flags & VRING_DESC_F_WRITE;
+	uint64_t off = d->addr - env->span.start, len = d->len;
+	unsigned int i = c->out_cnt + c->in_cnt;
+
+	if (unlikely(d->flags & VRING_DESC_F_INDIRECT || off >= env->span.size || !len ||
+		     len > env->span.size - off || i == c->cap))
+		return false;
+	len += write ? c->in_len : c->out_len;
+	if (unlikely((!write && c->in_len) || len > UINT32_MAX))
+		return false;
+	c->iov[i] = (struct iovec){ env->span.hva + off, d->len };
+	if (write) {
+		c->in_cnt++;
+		c->in_len = len;
+	} else {
+		c->out_cnt++;
+		c->out_len = len;
+	}
+	return true;
+}
+
+const char *chain_add_slowly(struct chain *c, struct chain_env *env, const struct chain_desc *d);
+
 /*
  * Add one descriptor of the ring; an indirect one brings its table.  NULL, CHAIN_MISS, or what
  * is wrong, as a text for the log.
  */
-const char *chain_add(struct chain *c, struct chain_env *env, const struct chain_desc *d);
+static inline __attribute__((always_inline)) const char *
+chain_add(struct chain *c, struct chain_env *env, const struct chain_desc *d)
+{
+	if (unlikely(c->descs >= env->direct_max || !chain_add_quickly(c, env, d)))
+		return chain_add_slowly(c, env, d);
+	c->descs++;
+	return NULL;
+}
 
 #endif /* VHOST_CHAIN_H */

@@ -146,20 +146,21 @@ static const char *packed_start(struct ring *r)
  */
 static int packed_avail(struct ring *r, unsigned int want)
 {
-	unsigned int left = r->conf.num - r->held, n = ring_again(r);
-	uint16_t slot = r->next, flags = 0;
-	bool wrap = r->next_wrap;
+	unsigned int left = r->conf.num - r->held, slot = r->next, n = ring_again(r);
+	uint16_t avail = r->next_wrap ? PACKED_AVAIL : PACKED_USED, flags = 0;
 
 	for (; left && n < want; left--) {
-		/* Pairs with the driver's barrier between a descriptor and its flags. */
-		uint16_t now = ring_load_acquire(&packed_slot(r, slot)->flags);
+		bool head = !(flags & VRING_DESC_F_NEXT);
 
-		if (!packed_is_avail(now, wrap))
+		/* Pairs with the driver's barrier between a descriptor and its flags. */
+		flags = ring_load_acquire(&packed_slot(r, slot)->flags);
+		if ((flags & (PACKED_AVAIL | PACKED_USED)) != avail)
 			break;
-		if (!(flags & VRING_DESC_F_NEXT) && ++n == want)
-			break;
-		flags = now;
-		packed_move(r, &slot, &wrap, 1);
+		n += head;
+		if (++slot == r->conf.num) {
+			slot = 0;
+			avail ^= PACKED_AVAIL | PACKED_USED;
+		}
 	}
 	return (int)n;
 }

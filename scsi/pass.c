@@ -6,7 +6,14 @@
  * A command is written to the device's file as a struct sg_io_hdr, and read from there when it
  * has ended, which poll tells.  Each nexus has its own open file, because a file gives the answers
  * to what was written to it.  The kernel does as many commands of a file at a time as it can
- * queue (SG_MAX_QUEUE); more are told BUSY, and the driver tries again.
+ * queue (SG_MAX_QUEUE); more are told TASK SET FULL, and the driver tries again, with fewer.
+ *
+ * A command which the device does not answer is the host's to recover: when the unit's timeout
+ * has passed, the host's error handler aborts it, and resets the device if need be.  Nothing else
+ * ends it, since it is the kernel that has the command and its memory; so who aborts it, waits
+ * for that.
+ *
+ * When the host loses the device, its files are readable for ever without anything to read.
  */
 #include "scsi/pass.h"
 
@@ -27,6 +34,13 @@
 
 #define KEY_HARDWARE_ERROR	0x4
 #define INTERNAL_FAILURE	0x4400
+#define KEY_ILLEGAL_REQUEST	0x5
+#define UNIT_NOT_SUPPORTED	0x2500
+#define KEY_ABORTED_COMMAND	0xb
+#define COMMAND_TIMEOUT		0x2e02	/* COMMAND TIMEOUT DURING PROCESSING */
+
+/* How often to look for the last answers of a device which is gone, in microseconds. */
+#define GONE_INTERVAL		100000
 
 /* What the host's adapter says of a command, as Linux numbers it. */
 enum { HOST_OK, HOST_NO_CONNECT, HOST_BUS_BUSY, HOST_TIMEOUT, HOST_BAD_TARGET, HOST_ABORT,
@@ -35,7 +49,10 @@ enum { HOST_OK, HOST_NO_CONNECT, HOST_BUS_BUSY, HOST_TIMEOUT, HOST_BAD_TARGET, H
 
 struct pass_chan {
 	int fd;
+	unsigned int timeout;		/* milliseconds, for the kernel */
+	unsigned int pending;		/* commands which the kernel has */
 	struct event *event;		/* an answer can be read */
+	struct event *later;		/* the device is gone: wait for this event again */
 };
 
 static int pass_refuse(char *why, size_t why_size, int err, const char *text)
@@ -75,6 +92,9 @@ static void pass_host_failed(struct scsi_cmd *cmd, unsigned int host)
 	case HOST_RESET:
 		cmd->outcome = SCSI_RESET;
 		break;
+	case HOST_TIMEOUT:
+		scsi_check_condition(cmd, KEY_ABORTED_COMMAND, COMMAND_TIMEOUT);
+		break;
 	case HOST_BUS_BUSY:
 	case HOST_SOFT_ERROR:
 	case HOST_IMM_RETRY:
@@ -99,35 +119,63 @@ static void pass_end(const struct sg_io_hdr *hdr)
 	scsi_finish(cmd);
 }
 
+/* Whether there was an answer. */
+static bool pass_read(struct pass_chan *chan)
+{
+	struct sg_io_hdr hdr = { .interface_id = 'S', .pack_id = -1 };
+
+	if (read(chan->fd, &hdr, sizeof(hdr)) != sizeof(hdr))
+		return false;
+	chan->pending--;
+	pass_end(&hdr);
+	return true;
+}
+
 static void pass_readable(evutil_socket_t fd, short what, void *arg)
 {
-	struct sg_io_hdr hdr;
+	const struct timeval interval = { .tv_usec = GONE_INTERVAL };
+	struct pass_chan *chan = arg;
+	unsigned int n = 0;
 
-	(void)what, (void)arg;
-	for (;;) {
-		memset(&hdr, 0, sizeof(hdr));
-		hdr.interface_id = 'S';
-		hdr.pack_id = -1;
-		if (read(fd, &hdr, sizeof(hdr)) != sizeof(hdr))
-			return;
-		pass_end(&hdr);
-	}
+	(void)fd, (void)what;
+	while (pass_read(chan))
+		n++;
+	if (n)
+		return;
+	/* The device is gone, and the event would come again at once. */
+	event_del(chan->event);
+	if (chan->pending)
+		event_add(chan->later, &interval);
+}
+
+static void pass_later(evutil_socket_t fd, short what, void *arg)
+{
+	struct pass_chan *chan = arg;
+
+	(void)fd, (void)what;
+	event_add(chan->event, NULL);
+}
+
+static int pass_add_events(struct pass_chan *chan, struct event_base *base)
+{
+	chan->event = event_new(base, chan->fd, EV_READ | EV_PERSIST, pass_readable, chan);
+	chan->later = evtimer_new(base, pass_later, chan);
+	return chan->event && chan->later && !event_add(chan->event, NULL) ? 0 : -ENOMEM;
 }
 
 int pass_chan_open(const struct scsi_lun *lun, struct vhost_worker *w, struct pass_chan **result)
 {
 	struct pass_chan *chan = calloc(1, sizeof(*chan));
-	int ret = -ENOMEM;
+	unsigned int seconds = lun->params.timeout;
+	int ret;
 
 	if (!chan)
-		return ret;
+		return -ENOMEM;
+	/* The kernel's longest is some 49 days, or 24 as it counts them. */
+	chan->timeout = seconds && seconds < INT_MAX / 1000 ? seconds * 1000 : INT_MAX;
 	chan->fd = pass_open_fd(lun->params.passthrough);
-	if (chan->fd < 0)
-		ret = chan->fd;
-	else
-		chan->event = event_new(vhost_worker_base(w), chan->fd, EV_READ | EV_PERSIST,
-					pass_readable, chan);
-	if (!chan->event || event_add(chan->event, NULL)) {
+	ret = chan->fd < 0 ? chan->fd : pass_add_events(chan, vhost_worker_base(w));
+	if (ret) {
 		pass_chan_close(chan);
 		return ret;
 	}
@@ -139,6 +187,8 @@ void pass_chan_close(struct pass_chan *chan)
 {
 	if (chan->event)
 		event_free(chan->event);
+	if (chan->later)
+		event_free(chan->later);
 	if (chan->fd >= 0)
 		close(chan->fd);
 	free(chan);
@@ -155,6 +205,25 @@ static uint8_t pass_cdb_len(const uint8_t *cdb)
 	return lens[cdb[0] >> 5] ? lens[cdb[0] >> 5] : 16;
 }
 
+/* The kernel has not taken the command, and says why. */
+static void pass_not_taken(const struct pass_chan *chan, struct scsi_cmd *cmd, int err)
+{
+	switch (err) {
+	case EDOM:
+	case EAGAIN:
+	case EBUSY:
+	case ENOMEM:
+		cmd->status = chan->pending ? SCSI_TASK_SET_FULL : SCSI_BUSY;
+		break;
+	case ENODEV:
+	case ENXIO:
+		scsi_check_condition(cmd, KEY_ILLEGAL_REQUEST, UNIT_NOT_SUPPORTED);
+		break;
+	default:
+		scsi_check_condition(cmd, KEY_HARDWARE_ERROR, INTERNAL_FAILURE);
+	}
+}
+
 void pass_execute(struct pass_chan *chan, struct scsi_cmd *cmd)
 {
 	bool out = cmd->out_len;
@@ -169,22 +238,19 @@ void pass_execute(struct pass_chan *chan, struct scsi_cmd *cmd)
 		.dxferp = (void *)(out ? cmd->out : cmd->in),
 		.cmdp = cmd->cdb,
 		.sbp = cmd->sense,
-		.timeout = UINT_MAX,	/* the driver has its own ideas, and can abort */
+		.timeout = chan->timeout,
 		.usr_ptr = cmd,
 	};
-	ssize_t n;
 
 	if (cmd->out_cnt > USHRT_MAX || cmd->in_cnt > USHRT_MAX || (out && cmd->in_len)) {
 		scsi_check_condition(cmd, KEY_HARDWARE_ERROR, INTERNAL_FAILURE);
 		scsi_finish(cmd);
 		return;
 	}
-	n = write(chan->fd, &hdr, sizeof(hdr));
-	if (n == sizeof(hdr))
+	if (write(chan->fd, &hdr, sizeof(hdr)) == sizeof(hdr)) {
+		chan->pending++;
 		return;
-	if (n < 0 && (errno == EDOM || errno == EAGAIN || errno == ENOMEM || errno == EBUSY))
-		cmd->status = SCSI_BUSY;
-	else
-		scsi_check_condition(cmd, KEY_HARDWARE_ERROR, INTERNAL_FAILURE);
+	}
+	pass_not_taken(chan, cmd, errno);
 	scsi_finish(cmd);
 }

@@ -101,7 +101,8 @@ struct scsi_cmd {
 	/* private to whoever carries it out */
 	uint64_t lba, blocks;
 	struct scsi_cmd *range_next, **range_link;	/* in the unit's list of writers */
-	bool range_exclusive, range_waits;
+	uint8_t range;			/* of range.c, as these: whether it counts as a writer */
+	bool range_exclusive, range_alone, range_waits;
 	void (*go)(struct scsi_cmd *cmd);
 	void *job;
 	struct vhost_work work;
@@ -113,6 +114,7 @@ struct scsi_lun_params {
 	struct scsi_address address;
 	struct storage *storage;	/* outlives the unit; NULL: passthrough */
 	const char *passthrough;	/* a /dev/sg device; NULL: none */
+	unsigned int timeout;		/* of its commands, in seconds; 0: none */
 	bool cdrom;
 	unsigned int block_size;	/* bytes, 512 or 4096; 0: 512, and 2048 of a CD-ROM */
 	const char *serial;		/* up to 20 characters; NULL: made of the address */

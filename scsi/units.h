@@ -32,11 +32,14 @@ struct unit {
 	const char *serial;		/* NULL: not given */
 	const char *passthrough;	/* likewise */
 	const char *reservations;	/* likewise */
+	unsigned int timeout;		/* of passthrough, in seconds; 0: not given */
 
 	char *text;			/* into which these point; changed by the parser */
 	char *name;			/* how --lun has it */
 	struct scsi_address address;
 	struct image *image;		/* NULL: passthrough, or not opened yet */
+	int fd;				/* of the image, until it is opened; -1: none */
+	bool given;			/* there was one: file is only its name */
 	bool leaving;			/* it is being removed */
 	struct unit *next;
 };

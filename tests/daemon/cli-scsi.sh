@@ -30,7 +30,7 @@ cannot_lun()
 
 equal "capabilities" '{"type":"scsi","features":[]}' "$("$daemon" --lun=x --lun= --print-capabilities 2>&1)"
 check_help
-equal "these are all that there should be" 23 "$(help_options | uniq | wc -l)"
+equal "these are all that there should be" 24 "$(help_options | uniq | wc -l)"
 
 help_keys()
 {
@@ -92,6 +92,7 @@ usage_lun "engine=null, file" 0,file=disk,engine=null,size=1M
 usage_lun "engine=null: it needs size" 0,engine=null
 usage_lun "passthrough: the device has" 0,passthrough=/dev/sg0,file=disk
 usage_lun "passthrough: the device has" 0,passthrough=/dev/sg0,read-only
+usage_lun "timeout: it is for passthrough" 0,file=disk,timeout=30
 
 # --- What cannot be opened ---
 

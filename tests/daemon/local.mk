@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Tests of whole daemons on a real socket.
-check_PROGRAMS += tests/daemon/diff_blk
+check_PROGRAMS += tests/daemon/diff_blk tests/daemon/schema
+tests_daemon_schema_SOURCES = tests/daemon/schema.c
+tests_daemon_schema_LDADD = $(JSON_LIBS)
 tests_daemon_diff_blk_SOURCES = tests/daemon/diff_blk.c
 tests_daemon_diff_blk_LDADD = frontend/libfrontend.la
 
@@ -17,8 +19,9 @@ EXTRA_DIST += tests/daemon/systemd.sh tests/daemon/sandbox.sh tests/daemon/units
 	tests/daemon/packages.sh doc/libvirt/domain.xml
 
 if HAVE_CHECK
-check_PROGRAMS += tests/daemon/test_kill_blk
-TESTS += tests/daemon/test_kill_blk
+check_PROGRAMS += tests/daemon/test_kill_blk tests/daemon/test_control
+TESTS += tests/daemon/test_kill_blk tests/daemon/test_control
+tests_daemon_test_control_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 tests_daemon_test_kill_blk_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 
 daemons_tests = tests/unit/test_sandbox tests/unit/test_systemd

@@ -100,7 +100,7 @@ for kind in blk net scsi; do
 		check "$kind: the manual" man -l "$root/usr/share/man/man1/vhost-user-$kind.1.gz"
 	fi
 done
-check "the tools use it too" uses_it "$root/usr/bin/vhostctl"
+check "the tools use it too" uses_it "$root/usr/bin/vhost-probe"
 check "an example is built of it, by pkg-config" build_example
 check "and uses it" uses_it "$tmp/rng"
 

@@ -4,7 +4,7 @@ fuzz_common = tests/fuzz/input.h tests/fuzz/device.h tests/fuzz/device.c tests/f
 fuzz_replay_LDADD = tests/libstepped.la frontend/libfrontend.la libvhost/libcore.la
 
 fuzz_tests = tests/fuzz/replay_messages tests/fuzz/replay_rings tests/fuzz/replay_scsi \
-	tests/fuzz/replay_walkers
+	tests/fuzz/replay_vscsi tests/fuzz/replay_walkers
 check_PROGRAMS += $(fuzz_tests)
 TESTS += $(fuzz_tests) tests/fuzz/long.sh
 
@@ -18,6 +18,9 @@ tests_fuzz_replay_rings_LDADD = $(fuzz_replay_LDADD)
 tests_fuzz_replay_scsi_SOURCES = tests/fuzz/replay.c tests/fuzz/target_scsi.c $(fuzz_common)
 tests_fuzz_replay_scsi_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"scsi"'
 tests_fuzz_replay_scsi_LDADD = scsi/libscsi.la $(fuzz_replay_LDADD)
+tests_fuzz_replay_vscsi_SOURCES = tests/fuzz/replay.c tests/fuzz/target_vscsi.c $(fuzz_common)
+tests_fuzz_replay_vscsi_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"vscsi"'
+tests_fuzz_replay_vscsi_LDADD = scsi/libscsi.la $(fuzz_replay_LDADD)
 tests_fuzz_replay_walkers_SOURCES = tests/fuzz/replay.c tests/fuzz/target_walkers.c $(fuzz_common)
 tests_fuzz_replay_walkers_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"walkers"'
 tests_fuzz_replay_walkers_LDADD = $(fuzz_replay_LDADD)

@@ -15,16 +15,18 @@ uml_preload=$top_builddir/tests/interop/.libs/xstate.so
 
 uml_modules=$(echo /usr/lib/uml/modules/*)
 
-# The drivers which the guest needs, and the number of their device type.
+# The drivers which the guest needs, the number of their device type, and its memory.
 uml_drivers=virtio_blk
 uml_type=2
+uml_memory=192M
 
 # start_uml_guest NAME "DAEMON..." [VAR=VALUE...] <COMMANDS: run the commands in a guest that has the
 # daemons' devices, disks as vda, vdb and so on. The root file system is the host's, read-only.
 start_uml_guest()
 {
-	local name=$1 daemons=$2 files=$tmp/guest-${1//[^a-z0-9]/-} device devices=()
+	local name=$1 daemons=$2 files device devices=()
 
+	files=$(files_of "$1")
 	shift 2
 	guest_script /bin/sh "MODULES=$(module_files "$uml_modules" $uml_drivers | tr '\n' ' ')" "$@" >"$files.init"
 	chmod +x "$files.init"
@@ -33,7 +35,7 @@ start_uml_guest()
 	done
 	# The guest's memory is a file in /dev/shm; uml_dir keeps its control socket out of the
 	# home folder.
-	timeout -k 5 "${guest_deadline:-900}" env LD_PRELOAD="$uml_preload" linux.uml mem=192M uml_dir="$tmp/" \
+	timeout -k 5 "${guest_deadline:-900}" env LD_PRELOAD="$uml_preload" linux.uml mem=$uml_memory uml_dir="$tmp/" \
 		root=/dev/root rootfstype=hostfs rootflags=/ ro init="$files.init" \
 		con=null con0=null,fd:1 loglevel=1 "${devices[@]}" \
 		>"$files.log" 2>&1 </dev/null &
@@ -43,8 +45,8 @@ start_uml_guest()
 # end_uml_guest NAME: wait until it is off, and print the rows for its results.
 end_uml_guest()
 {
-	end_guest "guest $1"
-	guest_rows "$1" "$tmp/guest-${1//[^a-z0-9]/-}.log"
+	end_guest "$1"
+	guest_rows "$1"
 }
 
 # uml_guest NAME "DAEMON..." [VAR=VALUE...] <COMMANDS: both.

@@ -4,6 +4,9 @@
 interop_tests = \
 	tests/interop/uml-fio.sh \
 	tests/interop/uml-scsi.sh \
+	tests/interop/qemu-scsi.sh \
+	tests/interop/uml-sg3.sh \
+	tests/interop/uml-pass.sh \
 	tests/interop/qemu-stop.sh \
 	tests/interop/net-qemu.sh \
 	tests/interop/net-migrate.sh \
@@ -19,6 +22,7 @@ interop_tests = \
 	tests/interop/qemu-reconnect.sh \
 	tests/interop/net-dpdk.sh \
 	tests/interop/dpdk-net.sh \
+	tests/interop/probe-peers.sh \
 	tests/interop/uml-config.sh \
 	tests/interop/uml-error.sh \
 	tests/interop/uml-blk.sh \
@@ -38,6 +42,7 @@ EXTRA_DIST += $(interop_tests) \
 	tests/interop/lib-net.sh \
 	tests/interop/guest.sh \
 	tests/interop/guest-net.sh \
+	tests/interop/guest-scsi.sh \
 	tests/interop/pattern.sh \
 	tests/interop/qmp
 
@@ -47,6 +52,10 @@ tests_interop_load_CFLAGS = -std=gnu11 $(WARN) -pthread
 tests_interop_load_LDFLAGS = -pthread
 tests_interop_stream_CFLAGS = -std=gnu11 $(WARN) -pthread
 tests_interop_stream_LDFLAGS = -pthread
+
+# A driver for vhost-user-scsi.
+check_PROGRAMS += tests/interop/pass
+tests_interop_pass_LDADD = frontend/libfrontend.la
 
 # A device for DPDK's driver, and the other side of a tap.
 check_PROGRAMS += tests/interop/net_echo tests/interop/wire_echo

@@ -7,6 +7,7 @@
 daemon=$top_builddir/scsi/vhost-user-scsi
 uml_type=8
 uml_drivers="virtio_scsi sd_mod sr_mod"
+guest_libs+=("$interop/guest-scsi.sh")
 bytes=5000000
 
 image one 64M
@@ -22,17 +23,9 @@ start_daemon scsi --lun=0,file="$one",serial=first-light --lun=1,file="$cd",cdro
 	--lun=7:0,engine=null,size=1M --lun=7:300,file="$two",block-size=4096 --threads=1 --num-queues=2
 
 uml_guest "guest" scsi BYTES=$bytes CD="$sum" <<'E1'
-# disk TARGET:LUN: the name of its disk, when it has been found.
-disk()
-{
-	wait_for sh -c "ls -d /sys/bus/scsi/devices/*:0:$1/block/* >/dev/null 2>&1"
-	ls "/sys/bus/scsi/devices/"*":0:$1/block"
-}
-
 one=$(disk 0:0)
 cd=$(disk 0:1)
-# Linux takes the whole address for the number: 0x4000 says how it is meant.
-two=$(disk 7:$((0x4000 + 300)))
+two=$(disk 7:300)
 null=$(disk 7:0)
 equal "size of the first disk" 131072 "$(cat /sys/block/$one/size)"
 equal "size of the second disk" 65536 "$(cat /sys/block/$two/size)"
