@@ -36,7 +36,8 @@ static const int seccomp_calls[] = {
 	SCMP_SYS(openat), SCMP_SYS(close), SCMP_SYS(dup), SCMP_SYS(dup2), SCMP_SYS(dup3),
 	SCMP_SYS(fcntl), SCMP_SYS(fcntl64), SCMP_SYS(fstat), SCMP_SYS(fstat64),
 	SCMP_SYS(newfstatat), SCMP_SYS(fstatat64), SCMP_SYS(lstat), SCMP_SYS(stat),
-	SCMP_SYS(statx), SCMP_SYS(fstatfs), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
+	SCMP_SYS(statx), SCMP_SYS(fstatfs), SCMP_SYS(getcwd), SCMP_SYS(readlink),
+	SCMP_SYS(unlink), SCMP_SYS(unlinkat),
 	SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(memfd_create),
 	SCMP_SYS(pipe2), SCMP_SYS(userfaultfd),
 
