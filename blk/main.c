@@ -86,6 +86,14 @@ static int blk_check(struct daemon_run *run)
 	return -EINVAL;
 }
 
+static void blk_needs(struct daemon_run *run)
+{
+	const struct blk *blk = daemon_own(run);
+
+	if (blk->file)
+		daemon_need_image(run, blk->file, blk->read_only, blk->size);
+}
+
 static int blk_open(struct daemon_run *run)
 {
 	struct blk *blk = daemon_own(run);
@@ -283,6 +291,7 @@ int main(int argc, char **argv)
 		.own_size = sizeof(struct blk),
 		.queues = &daemon_request_queues,
 		.check = blk_check,
+		.needs = blk_needs,
 		.open = blk_open,
 		.create = blk_create,
 		.destroy = blk_destroy,

@@ -15,6 +15,7 @@
 #include <linux/virtio_config.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -22,6 +23,15 @@
 
 #define WIDTH_MAX 2
 #define QUEUE_SIZE_DEFAULT 1024
+
+/* Sanitizers make system calls of their own. */
+#ifdef SANITIZED
+#define SANDBOX_DEFAULT SANDBOX_NONE
+#define SANDBOX_DEFAULT_TEXT "none, because of the sanitizer"
+#else
+#define SANDBOX_DEFAULT SANDBOX_FULL
+#define SANDBOX_DEFAULT_TEXT "full"
+#endif
 
 enum { LEVEL_ERROR, LEVEL_WARNING, LEVEL_INFO, LEVEL_DEBUG };
 
@@ -38,6 +48,10 @@ static const enum vhost_log_level log_level_of[] = {
 	[LEVEL_ERROR] = VHOST_LOG_ERR, [LEVEL_WARNING] = VHOST_LOG_WARN,
 	[LEVEL_INFO] = VHOST_LOG_INFO, [LEVEL_DEBUG] = VHOST_LOG_DEBUG,
 };
+
+/* In the order of enum sandbox_mode and enum seccomp_mode. */
+static const char *const sandbox_modes[] = { "full", "basic", "none", NULL };
+static const char *const seccomp_modes[] = { "kill", "log", "off", NULL };
 
 #define FIELD(field) .offset = offsetof(struct daemon_conf, field)
 
@@ -65,6 +79,12 @@ static const struct option_def common_options[] = {
 	  .help = "what to say on stderr (default info)" },
 	{ "control", OPTION_TEXT, FIELD(control), .arg = "PATH",
 	  .help = "listen for vhostctl and the like on a Unix socket at PATH" },
+	{ "sandbox", OPTION_CHOICE, FIELD(sandbox), .choices = sandbox_modes,
+	  .help = "what to renounce of the user's rights (default " SANDBOX_DEFAULT_TEXT ")" },
+	{ "seccomp", OPTION_CHOICE, FIELD(seccomp), .choices = seccomp_modes,
+	  .help = "what an unexpected system call costs with --sandbox=full (default kill)" },
+	{ "user", OPTION_TEXT, FIELD(user), .arg = "NAME", .help = "become this user" },
+	{ "group", OPTION_TEXT, FIELD(group), .arg = "NAME", .help = "become a member of this group" },
 	{ "metrics", OPTION_TEXT, FIELD(metrics), .arg = "PATH",
 	  .help = "give statistics as OpenMetrics text at a Unix socket at PATH" },
 	{ "config", OPTION_TEXT, FIELD(config), .arg = "FILE",
@@ -278,6 +298,54 @@ static int daemon_configure(struct daemon_run *run, int argc, char **argv)
 }
 
 /*
+ * Sandbox
+ */
+
+void daemon_need_file(struct daemon_run *run, const char *path, enum daemon_access access)
+{
+	sandbox_need_file(&run->sandbox, path, access);
+}
+
+void daemon_need_image(struct daemon_run *run, const char *path, bool read_only, uint64_t size)
+{
+	struct stat sb;
+	bool there = !stat(path, &sb);
+
+	daemon_need_file(run, path, read_only ? DAEMON_READ : !there && size ? DAEMON_MAKE :
+			 DAEMON_WRITE);
+	/* What the kernel says about it. */
+	if (there && S_ISBLK(sb.st_mode))
+		daemon_need_file(run, "/sys/devices", DAEMON_READ);
+}
+
+void daemon_need_cap(struct daemon_run *run, unsigned int cap)
+{
+	sandbox_need_cap(&run->sandbox, cap);
+}
+
+static int daemon_renounce(struct daemon_run *run)
+{
+	const struct daemon_conf *conf = &run->conf;
+	struct sandbox *s = &run->sandbox;
+
+	s->mode = conf->sandbox;
+	s->seccomp = conf->seccomp;
+	s->user = conf->user;
+	s->group = conf->group;
+	s->ioctls = run->daemon->ioctls;
+	if (conf->socket_path)
+		daemon_need_file(run, conf->socket_path, DAEMON_SOCKET);
+	if (conf->control)
+		daemon_need_file(run, conf->control, DAEMON_SOCKET);
+	if (conf->metrics)
+		daemon_need_file(run, conf->metrics, DAEMON_SOCKET);
+	/* For a postcopy migration, if the system call is not for us. */
+	daemon_need_file(run, "/dev/userfaultfd", DAEMON_WRITE);
+	run->daemon->needs(run);
+	return sandbox_early(s);
+}
+
+/*
  * Workers
  */
 
@@ -470,6 +538,8 @@ static int daemon_loop(struct daemon_run *run)
 	if (!ret)
 		ret = daemon_attach(run);
 	if (!ret)
+		ret = sandbox_late(&run->sandbox);
+	if (!ret)
 		ret = daemon_ready(run);
 	if (!ret)
 		vhost_worker_run(run->control);
@@ -575,7 +645,7 @@ static int daemon_start(struct daemon_run *run)
 	int status = DAEMON_FAILED;
 
 	daemon_signals_init();
-	if (!daemon_adopt(run) && !daemon_serve(run))
+	if (!daemon_adopt(run) && !daemon_renounce(run) && !daemon_serve(run))
 		status = DAEMON_OK;
 	close_fd(&run->sock.fd);
 	close_fd(&run->control_sock.fd);
@@ -588,7 +658,7 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 	struct daemon_run run = {
 		.daemon = d,
 		.conf = { .fd = -1, .num_queues = d->queues->count, .log_level = LEVEL_INFO,
-			  .handshake_timeout = 30 },
+			  .handshake_timeout = 30, .sandbox = SANDBOX_DEFAULT },
 		.sock = DAEMON_SOCK_NONE,
 		.control_sock = DAEMON_SOCK_NONE,
 		.metrics_sock = DAEMON_SOCK_NONE,
@@ -603,6 +673,7 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 	daemon_log_open(d->name);
 	if (daemon_act(d, argc, argv, &status))
 		return status;
+	sandbox_init(&run.sandbox);
 	if (daemon_systemd_open())
 		return DAEMON_FAILED;
 	run.own = calloc(1, d->own_size);
@@ -613,6 +684,7 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 	run.only_check = print || options_asked(argc, argv, "check-config");
 	if (!daemon_configure(&run, argc, argv))
 		status = run.only_check ? daemon_check_only(&run, print) : daemon_start(&run);
+	sandbox_exit(&run.sandbox);
 	daemon_systemd_close();
 	if (d->forget)
 		d->forget(&run);

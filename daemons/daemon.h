@@ -32,6 +32,17 @@ struct daemon_conf {
 	const char *config;		/* file; NULL: not given */
 	const char *control;		/* path of the control socket; NULL: not given */
 	const char *metrics;		/* path of the socket for statistics; NULL: not given */
+	unsigned int sandbox, seccomp;	/* places in the choices: enum sandbox_mode, enum seccomp_mode */
+	const char *user, *group;	/* NULL: not given */
+};
+
+/* What a file is needed for. */
+enum daemon_access {
+	DAEMON_READ,
+	DAEMON_WRITE,			/* and read; it exists */
+	DAEMON_MAKE,			/* likewise, or it is made, replaced or removed */
+	DAEMON_SOCKET,			/* a socket is made there and removed */
+	DAEMON_FOLDER,			/* as DAEMON_MAKE, for all files in this folder */
 };
 
 /* Exit statuses. */
@@ -68,6 +79,9 @@ struct daemon {
 
 	/* Whether the options make sense together. */
 	int (*check)(struct daemon_run *run);
+	/* Call daemon_need_file() and daemon_need_cap() for all that the later functions need. */
+	void (*needs)(struct daemon_run *run);
+	const unsigned long *ioctls;	/* for which seccomp has to know; then 0; or NULL */
 	/* Open what the device needs from outside. */
 	int (*open)(struct daemon_run *run);
 	/* Make the device.  If binds is set, it has bound its queues to daemon_workers(). */
@@ -109,6 +123,12 @@ void *daemon_own(const struct daemon_run *run);
 struct vhost_worker *daemon_control(const struct daemon_run *run);
 /* The workers of the queues, *n of them, which may be 0.  From create to destroy. */
 struct vhost_worker *const *daemon_workers(const struct daemon_run *run, unsigned int *n);
+
+/* To be called by needs: what the sandbox has to leave; the path must live as long as the run. */
+void daemon_need_file(struct daemon_run *run, const char *path, enum daemon_access access);
+/* An image; size: it is made, if it is not there, with that many bytes, if not 0. */
+void daemon_need_image(struct daemon_run *run, const char *path, bool read_only, uint64_t size);
+void daemon_need_cap(struct daemon_run *run, unsigned int cap);
 
 /* What the common options mean for struct vhost_dev_params. */
 unsigned int daemon_dev_flags(const struct daemon_conf *conf);

@@ -8,6 +8,7 @@
 
 #include "control.h"
 #include "daemon.h"
+#include "sandbox.h"
 
 struct event;
 struct event_base;
@@ -112,6 +113,7 @@ struct daemon_run {
 	unsigned int num_workers;
 	struct event *signals;
 	struct vhost_dev *dev;
+	struct sandbox sandbox;
 	bool stopping;
 	struct vhost_work stop_work;	/* posted at most once: at the end of the connection */
 

@@ -120,6 +120,7 @@ struct conn {
 	bool busy;			/* the message in work is not answered yet */
 	bool replying;			/* its reply waits until the socket takes it */
 	bool closing;			/* it has ended, but not all that it has caused */
+	bool told;			/* the log knows what was negotiated */
 };
 
 /* Where front-ends come from; none of it after vhost_dev_attach(). */
@@ -239,6 +240,9 @@ void proto_handle(struct vhost_dev *dev);
 void proto_finish(struct vhost_dev *dev, int result);
 /* The reply to the message in work brings this fd along, which is the reply's now. */
 void proto_reply_fd(struct vhost_dev *dev, int fd);
+/* words.c: tell the log what was negotiated, if it has not been told. */
+void words_log(struct vhost_dev *dev);
+
 /* The protocol features which the device offers. */
 uint64_t proto_features_offered(const struct vhost_dev *dev);
 

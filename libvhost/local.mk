@@ -52,6 +52,7 @@ libvhost_libcore_la_SOURCES = \
 	libvhost/spec.h \
 	libvhost/split.c \
 	libvhost/state.c \
+	libvhost/words.c \
 	libvhost/worker.c \
 	libvhost/worker.h
 libvhost_libcore_la_LIBADD = libvhost/libutil.la $(EVENT_LIBS)

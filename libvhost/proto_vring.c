@@ -160,6 +160,7 @@ int proto_set_vring_kick(struct vhost_dev *dev, struct msg *msg)
 	ring_setup_set_fd(rs, &rs->kick_fd, fd);
 	rs->poll = fd < 0 && !dev_has_protocol(dev, VU_PROTOCOL_F_INBAND_NOTIFICATIONS);
 	rs->started = true;
+	words_log(dev);
 	ring_setup_apply(dev, index, 1, vring_kicked);
 	return PROTO_PENDING;
 }

@@ -27,6 +27,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -44,6 +45,7 @@ struct vhost_worker {
 	bool own_base;			/* to be freed with the worker */
 	pthread_t thread;		/* dispatches a caller's base, or was started by us */
 	bool started;			/* by vhost_worker_start(): thread is to be joined */
+	char name[16];			/* of that thread */
 
 	/* any thread */
 	_Atomic(struct vhost_work *) mail;
@@ -365,7 +367,11 @@ int vhost_worker_run(struct vhost_worker *w)
 
 static void *worker_thread(void *arg)
 {
-	vhost_worker_run(arg);
+	struct vhost_worker *w = arg;
+
+	/* By itself: from elsewhere that takes a file of /proc, which a sandbox may not allow. */
+	pthread_setname_np(pthread_self(), w->name);
+	vhost_worker_run(w);
 	return NULL;
 }
 
@@ -391,6 +397,7 @@ int vhost_worker_start(struct vhost_worker *w, const char *name)
 		return -EINVAL;
 	/* From now on another thread's call must wait for the mailbox. */
 	atomic_store(&w->running, true);
+	snprintf(w->name, sizeof(w->name), "%s", name);
 	worker_block_signals(&old);
 	ret = pthread_create(&w->thread, NULL, worker_thread, w);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -399,7 +406,6 @@ int vhost_worker_start(struct vhost_worker *w, const char *name)
 		return -ret;
 	}
 	w->started = true;
-	pthread_setname_np(w->thread, name);
 	return 0;
 }
 

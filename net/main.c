@@ -2,6 +2,7 @@
 /* vhost-user-net: a tap interface as a virtual machine's network. */
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,17 @@ static int net_check(struct daemon_run *run)
 /*
  * The sequence
  */
+
+static void net_needs(struct daemon_run *run)
+{
+	const struct net *net = daemon_own(run);
+
+	if (!net->tap)
+		return;
+	/* At any time: the interface may go and come back. */
+	daemon_need_file(run, "/dev/net/tun", DAEMON_WRITE);
+	daemon_need_cap(run, CAP_NET_ADMIN);
+}
 
 static int net_open(struct daemon_run *run)
 {
@@ -389,6 +401,8 @@ int main(int argc, char **argv)
 		.own_size = sizeof(struct net),
 		.queues = &daemon_queue_pairs,
 		.check = net_check,
+		.needs = net_needs,
+		.ioctls = port_ioctls,
 		.open = net_open,
 		.create = net_create,
 		.destroy = net_destroy,

@@ -114,4 +114,7 @@ struct port {
 
 extern const struct port_ops port_tap, port_pair, port_null;
 
+/* What tap.c and netdev.c ask of the kernel while packets flow: seccomp has to know; then 0. */
+extern const unsigned long port_ioctls[];
+
 #endif /* NET_PORT_H */

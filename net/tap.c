@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <linux/virtio_config.h>
 #include <net/if.h>
 #include <stdatomic.h>
@@ -572,4 +573,10 @@ const struct port_ops port_tap = {
 	.reopen = tap_reopen,
 	.link_fd = tap_link_fd,
 	.link = tap_link,
+};
+
+const unsigned long port_ioctls[] = {
+	TUNGETFEATURES, TUNGETIFF, TUNSETIFF, TUNSETOFFLOAD, TUNSETQUEUE, TUNSETVNETHDRSZ,
+	TUNSETVNETLE, SIOCGIFINDEX, SIOCGIFNAME, SIOCGIFHWADDR, SIOCGIFFLAGS, SIOCSIFFLAGS,
+	SIOCGIFMTU, SIOCSIFMTU, SIOCBRADDIF, SIOCBRDELIF, 0
 };

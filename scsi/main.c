@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vhost-user-scsi: SCSI targets with any number of units for a virtual machine. */
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/virtio_scsi.h>
+#include <scsi/sg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +16,7 @@
 /* The state of a run; the options come first. */
 struct scsi {
 	struct option_list luns;	/* also those which came and went later */
+	const char *images;		/* folder of those which come later; NULL: not given */
 
 	struct units units;
 	struct virtio_scsi *device;
@@ -25,6 +28,8 @@ static const char *const features[] = { NULL };
 static const struct option_def options[] = {
 	{ "lun", OPTION_LIST, .offset = offsetof(struct scsi, luns), .arg = "[TARGET:]LUN,...",
 	  .keys = unit_keys, .help = "a unit, 0 to 16383, of a target, 0 to 255 (default 0):" },
+	{ "images", OPTION_TEXT, .offset = offsetof(struct scsi, images), .arg = "FOLDER",
+	  .help = "where the sandbox lets lun-add find files" },
 	{ 0 }
 };
 
@@ -89,6 +94,30 @@ static int scsi_each_unit(struct scsi *scsi,
 		return ret;
 	}
 	return 0;
+}
+
+static void unit_needs(struct daemon_run *run, const struct unit *u)
+{
+	if (u->file)
+		daemon_need_image(run, u->file, u->read_only || u->cdrom, u->size);
+	if (u->reservations)
+		daemon_need_file(run, u->reservations, DAEMON_MAKE);
+	if (!u->passthrough)
+		return;
+	daemon_need_file(run, u->passthrough, DAEMON_WRITE);
+	/* Without it the kernel passes on only some commands. */
+	daemon_need_cap(run, CAP_SYS_RAWIO);
+}
+
+static void scsi_needs(struct daemon_run *run)
+{
+	const struct scsi *scsi = daemon_own(run);
+	const struct unit *u;
+
+	if (scsi->images)
+		daemon_need_file(run, scsi->images, DAEMON_FOLDER);
+	for (u = scsi->units.first; u; u = u->next)
+		unit_needs(run, u);
 }
 
 static int scsi_open(struct daemon_run *run)
@@ -379,6 +408,7 @@ static const struct control_method methods[] = {
 
 int main(int argc, char **argv)
 {
+	static const unsigned long ioctls[] = { SG_GET_VERSION_NUM, 0 };
 	static const struct daemon scsi_daemon = {
 		.name = "vhost-user-scsi",
 		.summary = "Files and block devices as a virtual machine's SCSI disks, over "
@@ -389,6 +419,8 @@ int main(int argc, char **argv)
 		.queues = &daemon_request_queues,
 		.own_size = sizeof(struct scsi),
 		.check = scsi_check,
+		.needs = scsi_needs,
+		.ioctls = ioctls,
 		.open = scsi_open,
 		.create = scsi_create,
 		.binds = true,

@@ -80,6 +80,8 @@ static void *pool_thread(void *arg)
 	struct pool_thread *t = arg;
 	struct storage_io *io;
 
+	/* By itself: from elsewhere that takes a file of /proc, which a sandbox may not allow. */
+	pthread_setname_np(pthread_self(), "storage");
 	while ((io = pool_next(t->pool)))
 		pool_tell(io, sync_run(t->pool->file, &t->scratch, io));
 	return NULL;
@@ -99,7 +101,6 @@ static int pool_start_thread(struct pool *pool, const pthread_attr_t *attr)
 		sync_scratch_free(&t->scratch);
 		return err;
 	}
-	pthread_setname_np(t->thread, "storage");
 	pool->count++;
 	return 0;
 }

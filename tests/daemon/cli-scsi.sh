@@ -30,7 +30,7 @@ cannot_lun()
 
 equal "capabilities" '{"type":"scsi","features":[]}' "$("$daemon" --lun=x --lun= --print-capabilities 2>&1)"
 check_help
-equal "these are all that there should be" 20 "$(help_options | uniq | wc -l)"
+equal "these are all that there should be" 25 "$(help_options | uniq | wc -l)"
 
 help_keys()
 {
@@ -43,7 +43,7 @@ manual_keys()
 }
 
 equal "help and the manual have the same keys of --lun" "$(help_keys)" "$(manual_keys)"
-equal "these are all keys" 11 "$(help_keys | uniq | wc -l)"
+equal "these are all keys" 12 "$(help_keys | uniq | wc -l)"
 # --- Wrong command lines ---
 
 check_usage

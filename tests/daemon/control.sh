@@ -126,7 +126,7 @@ stop_controlled blk
 
 # --- Units ---
 
-start_controlled scsi --lun=0,file=disk
+start_controlled scsi --lun=0,file=disk --images=.
 common scsi
 before=$(ctl config)
 check "scsi: lun-add" ctl lun-add lun=1:2 file=unit read-only=true block-size=4096

@@ -13,8 +13,10 @@ EXTRA_DIST += tests/daemon/config.sh tests/daemon/control.sh tests/daemon/diff-b
 check_PROGRAMS += tests/daemon/notified
 tests_daemon_notified_SOURCES = tests/daemon/notified.c
 tests_daemon_notified_LDADD =
-TESTS += tests/daemon/systemd.sh
-EXTRA_DIST += tests/daemon/systemd.sh
+TESTS += tests/daemon/systemd.sh tests/daemon/sandbox.sh tests/daemon/units.sh \
+	tests/daemon/packages.sh
+EXTRA_DIST += tests/daemon/systemd.sh tests/daemon/sandbox.sh tests/daemon/units.sh \
+	tests/daemon/packages.sh doc/libvirt/domain.xml
 
 if HAVE_CHECK
 check_PROGRAMS += tests/daemon/test_kill_blk tests/daemon/test_control
@@ -22,7 +24,9 @@ TESTS += tests/daemon/test_kill_blk tests/daemon/test_control
 tests_daemon_test_control_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 tests_daemon_test_kill_blk_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 
-check_PROGRAMS += tests/unit/test_systemd
-TESTS += tests/unit/test_systemd
+daemons_tests = tests/unit/test_sandbox tests/unit/test_systemd
+check_PROGRAMS += $(daemons_tests)
+TESTS += $(daemons_tests)
+tests_unit_test_sandbox_LDADD = daemons/libdaemons.la $(CHECK_LIBS)
 tests_unit_test_systemd_LDADD = daemons/libdaemons.la $(EVENT_LIBS) $(CHECK_LIBS)
 endif

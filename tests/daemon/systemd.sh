@@ -161,4 +161,24 @@ NOTIFY_SOCKET=nonsense start_daemon nonsense "${good[@]}"
 check "nonsense: this is said" grep -q "NOTIFY_SOCKET=nonsense: not the name" "$tmp/nonsense.log"
 stop_daemon nonsense
 
+# --- The journal ---
+
+# start_logged NAME FILE: the daemon's stderr is its log, and the journal is this file.
+start_logged()
+{
+	: >"$tmp/$1.log"
+	JOURNAL_STREAM=$(stat -c %d:%i "$2") start_daemon "$1" "${good[@]}"
+	check "$1: a front-end comes and goes" "$give_fd" talk "$tmp/$1.sock" 1
+	stop_daemon "$1"
+}
+
+: >"$tmp/journal.log"
+start_logged journal "$tmp/journal.log"
+equal "journal: each line has its level" "" "$(grep -v '^<6>vhost-user-blk: ' "$tmp/journal.log")"
+start_logged elsewhere "$tmp/journal.log"
+equal "elsewhere: no line has" "" "$(grep '^<' "$tmp/elsewhere.log")"
+: >"$tmp/error.log"
+JOURNAL_STREAM=$(stat -c %d:%i "$tmp/error.log") "$daemon" 2>"$tmp/error.log"
+check "journal: an error's level" grep -q "^<3>vhost-user-blk: " "$tmp/error.log"
+
 finish

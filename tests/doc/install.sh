@@ -19,7 +19,7 @@ install_there()
 # installed NAME: the one file of this name.
 installed()
 {
-	find "$root" -name "$1" -type f
+	find "$root" -name "$1" -type f ! -path "*/completions/*"
 }
 
 # Our own pkg-config file before any other, and paths within the folder in which all was installed.

@@ -4,7 +4,7 @@ check_PROGRAMS += tests/doc/conformance_table
 tests_doc_conformance_table_SOURCES = tests/doc/conformance_table.c
 tests_doc_conformance_table_LDADD = libvhost/libcore.la
 
-doc_tests = tests/doc/conformance.sh tests/doc/api.sh \
+doc_tests = tests/doc/abi.sh tests/doc/conformance.sh tests/doc/api.sh \
 	tests/doc/header.sh tests/doc/install.sh tests/doc/quotes.sh
 TESTS += $(doc_tests)
 EXTRA_DIST += $(doc_tests) tests/doc/conformance.awk tests/doc/api.awk tests/doc/make-conformance \
@@ -16,6 +16,14 @@ conformance: tests/doc/conformance_table
 		$(abs_builddir)/tests/doc/conformance_table >tests/doc/conformance.new || :
 	$(AM_V_at)mv tests/doc/conformance.new $(srcdir)/doc/conformance.md
 .PHONY: conformance
+
+# Record what programs rely on; when it is released, and never afterwards for this soname but to add.
+EXTRA_DIST += libvhost/libvhost.abi
+abi: libvhost/libvhost.la
+	$(AM_V_GEN)abidw --header-file $(srcdir)/libvhost/libvhost.h --drop-private-types \
+		--no-corpus-path --no-comp-dir-path --no-show-locs libvhost/.libs/libvhost.so \
+		>$(srcdir)/libvhost/libvhost.abi
+.PHONY: abi
 
 if HAVE_CHECK
 check_PROGRAMS += tests/doc/test_examples

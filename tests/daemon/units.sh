@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# What systemd, libvirt and management software find the daemons by: units, discovery files, XML.
+
+. "$(dirname "$0")/../interop/lib.sh"
+
+units=$top_builddir/daemons/units
+doc=${top_srcdir:-$interop/../..}/doc
+man=${top_srcdir:-$interop/../..}/man
+kinds="blk net scsi"
+
+# --- systemd ---
+
+# The units as they will be, but for the place of the program, in $tmp/units.
+copy_units()
+{
+	mkdir "$tmp/units" && cp "$units"/vhost-user-*@.socket "$tmp/units" || return 1
+	for kind in $kinds; do
+		sed "s|^ExecStart=[^ ]*|ExecStart=$top_builddir/$kind/vhost-user-$kind|" \
+			"$units/vhost-user-$kind@.service" >"$tmp/units/vhost-user-$kind@.service" || return 1
+	done
+}
+
+# Nothing is said, even about what is only strange.
+verified()
+{
+	[ -z "$(SYSTEMD_UNIT_PATH=$tmp/units: systemd-analyze verify --man=no "$@" 2>&1 | tee /dev/stderr)" ]
+}
+
+# Where the daemon says that it is ready, and where its socket is.
+has_line()
+{
+	grep -qFx -- "$2" "$units/$1"
+}
+
+if command -v systemd-analyze >/dev/null; then
+	check "the units are there" copy_units
+	for kind in $kinds; do
+		check "systemd-analyze verify: $kind" verified "$tmp/units/vhost-user-$kind@vm1.service" \
+			"$tmp/units/vhost-user-$kind@vm1.socket"
+		# Ten times what it prints: at most 2.0.
+		check "systemd-analyze security: $kind" systemd-analyze security --offline=true --threshold=20 \
+			"$tmp/units/vhost-user-$kind@.service"
+	done
+else
+	row 0 "systemd-analyze # SKIP package systemd is not installed"
+fi
+for kind in $kinds; do
+	for line in Type=notify Restart=on-failure WatchdogSec=60; do
+		check "$kind: $line" has_line "vhost-user-$kind@.service" $line
+	done
+	check "$kind: the socket" has_line "vhost-user-$kind@.socket" "ListenStream=%t/vhost-user/$kind/%i.sock"
+	check "$kind: the folder of the socket is made" \
+		grep -q "^d /run/vhost-user/$kind 0755 " "$units/tmpfiles/vhost-user-$kind.conf"
+	equal "$kind: all is filled in" "" "$(grep -ho '@[a-zA-Z]*@\|^\[[a-z].*' \
+		"$units/vhost-user-$kind@.service" "$units/vhost-user-$kind@.socket" | sed 's/^@@$//')"
+done
+
+# --- Discovery ---
+
+# discovered KIND KEY: what the file says.
+discovered()
+{
+	sed -n "s/^  \"$2\": \"\(.*\)\",\{0,1\}\$/\1/p" "$top_builddir/daemons/qemu/50-vhost-user-$1.json"
+}
+
+for kind in $kinds; do
+	equal "$kind: the type which is discovered is that which the daemon prints" \
+		"$("$top_builddir/$kind/vhost-user-$kind" --print-capabilities | sed 's/^{"type":"\([a-z]*\)".*/\1/')" \
+		"$(discovered $kind type)"
+	equal "$kind: the program" vhost-user-$kind "$(basename "$(discovered $kind binary)")"
+	if command -v python3 >/dev/null; then
+		check "$kind: the file is JSON" \
+			python3 -m json.tool "$top_builddir/daemons/qemu/50-vhost-user-$kind.json"
+	fi
+done
+
+# --- libvirt ---
+
+# The XML of a manual page, in a domain.
+domain_of()
+{
+	echo "<domain type='kvm'><name>vm1</name><memory>1048576</memory><os><type>hvm</type></os>"
+	sed -n '/^\.Sh ATTACHING LIBVIRT/,/^\.Ed/{/^ *</p}' "$man/vhost-user-$1.1"
+	echo "</domain>"
+}
+
+if command -v virt-xml-validate >/dev/null; then
+	check "libvirt: the example" virt-xml-validate "$doc/libvirt/domain.xml" domain
+	for kind in blk net; do
+		domain_of $kind >"$tmp/$kind.xml"
+		check "libvirt: the manual's XML of $kind" virt-xml-validate "$tmp/$kind.xml" domain
+	done
+	sed 's/type=.vhostuser. device/type="vhost" device/' "$doc/libvirt/domain.xml" >"$tmp/bad.xml"
+	! virt-xml-validate "$tmp/bad.xml" domain >/dev/null 2>&1
+	row $? "libvirt: what is wrong is seen"
+else
+	row 0 "virt-xml-validate # SKIP package libvirt-clients is not installed"
+fi
+
+finish
