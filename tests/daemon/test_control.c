@@ -407,26 +407,29 @@ START_TEST(unwanted_descriptors)
 			      .msg_controllen = sizeof(control) };
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 	int pipe_fds[2], i, fd;
+	size_t n;
 
 	disk_up(0);
-	ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC), 0);
-	*cmsg = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
-				  .cmsg_len = CMSG_LEN(20 * sizeof(int)) };
-	for (i = 0; i < 20; i++)
-		memcpy(CMSG_DATA(cmsg) + (size_t)i * sizeof(int), &pipe_fds[1], sizeof(int));
 	fd = client();
 	for (i = 0; i < 2; i++) {
+		ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC), 0);
+		msg.msg_controllen = sizeof(control);
+		*cmsg = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+					  .cmsg_len = CMSG_LEN(20 * sizeof(int)) };
+		for (n = 0; n < 20; n++)
+			memcpy(CMSG_DATA(cmsg) + n * sizeof(int), &pipe_fds[1], sizeof(int));
 		/* With a whole line; and with half a one, which never ends. */
 		iov.iov_len = (size_t)snprintf(text, sizeof(text), "%s", STATUS) - (size_t)i * 5;
 		ck_assert_int_eq(sendmsg(fd, &msg, MSG_NOSIGNAL), (int)iov.iov_len);
 		if (!i)
 			expect(fd, "\"id\":7,\"result\"");
+		else
+			close(fd);
+		close(pipe_fds[1]);
+		/* The end of the pipe: the daemon has none either. */
+		ck_assert_int_eq(poll(&(struct pollfd){ .fd = pipe_fds[0] }, 1, TIMEOUT_MS), 1);
+		close(pipe_fds[0]);
 	}
-	close(fd);
-	close(pipe_fds[1]);
-	/* The end of the pipe: the daemon has none either. */
-	ck_assert_int_eq(poll(&(struct pollfd){ .fd = pipe_fds[0] }, 1, TIMEOUT_MS), 1);
-	close(pipe_fds[0]);
 	disk_down();
 }
 END_TEST
