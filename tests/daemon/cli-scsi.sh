@@ -43,7 +43,7 @@ manual_keys()
 }
 
 equal "help and the manual have the same keys of --lun" "$(help_keys)" "$(manual_keys)"
-equal "these are all keys" 11 "$(help_keys | uniq | wc -l)"
+equal "these are all keys" 12 "$(help_keys | uniq | wc -l)"
 # --- Wrong command lines ---
 
 check_usage
