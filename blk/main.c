@@ -247,16 +247,29 @@ static const struct control_method methods[] = {
 	{ 0 }
 };
 
-static const char *const counters[] = { "malformed", "io_errors", NULL };
+static const char *const counters[] = {
+	"malformed",
+	"reads", "read_bytes", "read_errors",
+	"writes", "write_bytes", "write_errors",
+	"flushes", "flush_errors",
+	"discards", "discard_bytes", "discard_errors",
+	"write_zeroes", "write_zeroes_bytes", "write_zeroes_errors", NULL
+};
 
 static void blk_queue_stats(struct daemon_run *run, unsigned int queue, uint64_t *values)
 {
 	const struct blk *blk = daemon_own(run);
 	struct virtio_blk_stats stats;
+	enum storage_op op;
 
 	virtio_blk_stats(blk->device, queue, &stats);
-	values[0] = stats.malformed;
-	values[1] = stats.io_errors;
+	*values++ = stats.malformed;
+	for (op = 0; op < STORAGE_OPS; op++) {
+		*values++ = stats.ops[op];
+		if (op != STORAGE_FLUSH)
+			*values++ = stats.bytes[op];
+		*values++ = stats.errors[op];
+	}
 }
 
 int main(int argc, char **argv)
@@ -278,6 +291,9 @@ int main(int argc, char **argv)
 		.status = blk_status,
 		.counters = counters,
 		.queue_stats = blk_queue_stats,
+		.pauses = true,
+		/* A header and a status. */
+		.overhead = sizeof(struct virtio_blk_outhdr) + 1,
 	};
 
 	return daemon_main(&blk_daemon, argc, argv);

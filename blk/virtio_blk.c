@@ -123,18 +123,30 @@ static void blk_note_error(struct blk_req *br, int err)
 {
 	struct blk_queue *bq = br->bq;
 
-	bq->stats.io_errors++;
+	bq->stats.errors[br->io.op]++;
 	if (!bq->io_error && bq->blk->io_error)
 		bq->blk->io_error(bq->blk->arg, &br->io, err);
 	bq->io_error = true;
+}
+
+/* An operation has ended. */
+static void blk_note(struct blk_req *br, int err)
+{
+	struct virtio_blk_stats *stats = &br->bq->stats;
+
+	if (unlikely(err)) {
+		blk_note_error(br, err);
+		return;
+	}
+	stats->ops[br->io.op]++;
+	stats->bytes[br->io.op] += br->io.len;
 }
 
 static void blk_io_done(struct storage_io *io, int err)
 {
 	struct blk_req *br = container_of(io, struct blk_req, io);
 
-	if (err)
-		blk_note_error(br, err);
+	blk_note(br, err);
 	blk_end(br, blk_result(err));
 }
 
@@ -254,9 +266,8 @@ static void blk_range_done(struct storage_io *io, int err)
 	struct blk_req *br = container_of(io, struct blk_req, io);
 	int result = blk_result(err);
 
-	if (err)
-		blk_note_error(br, err);
-	else
+	blk_note(br, err);
+	if (!err)
 		result = blk_next_range(br);
 	if (result != BLK_PENDING)
 		blk_end(br, result);

@@ -50,7 +50,9 @@ struct virtio_blk_params {
 /* Of a queue, since the device was created. */
 struct virtio_blk_stats {
 	uint64_t malformed;		/* requests without room for header or status */
-	uint64_t io_errors;		/* operations which failed */
+	uint64_t ops[STORAGE_OPS];	/* operations of the storage which ended well */
+	uint64_t bytes[STORAGE_OPS];	/* of these */
+	uint64_t errors[STORAGE_OPS];	/* operations which failed */
 };
 
 struct virtio_blk;

@@ -58,10 +58,15 @@ static const struct option_def common_options[] = {
 	  .help = "whether to offer packed virtqueues (default on)" },
 	{ "iommu", OPTION_FLAG, FIELD(iommu),
 	  .help = "offer to work behind an IOMMU which the front-end emulates" },
+	{ "handshake-timeout", OPTION_NUMBER, FIELD(handshake_timeout), .arg = "SECONDS",
+	  .max = 86400,
+	  .help = "how long to wait for a front-end which owes a word (default 30)" },
 	{ "log-level", OPTION_CHOICE, FIELD(log_level), .choices = daemon_log_levels,
 	  .help = "what to say on stderr (default info)" },
 	{ "control", OPTION_TEXT, FIELD(control), .arg = "PATH",
 	  .help = "listen for vhostctl and the like on a Unix socket at PATH" },
+	{ "metrics", OPTION_TEXT, FIELD(metrics), .arg = "PATH",
+	  .help = "give statistics as OpenMetrics text at a Unix socket at PATH" },
 	{ "config", OPTION_TEXT, FIELD(config), .arg = "FILE",
 	  .help = "take options from FILE, a JSON object with their names as keys" },
 	{ "check-config", OPTION_ACTION,
@@ -123,7 +128,9 @@ struct vhost_worker *const *daemon_workers(const struct daemon_run *run, unsigne
 
 unsigned int daemon_dev_flags(const struct daemon_conf *conf)
 {
-	return conf->iommu ? VHOST_DEV_IOMMU : 0;
+	/* Who is never asked need not measure. */
+	return (conf->iommu ? VHOST_DEV_IOMMU : 0) |
+	       (conf->control || conf->metrics ? VHOST_DEV_LATENCY : 0);
 }
 
 uint64_t daemon_dev_features_off(const struct daemon_conf *conf)
@@ -339,6 +346,7 @@ void daemon_stop(void *arg)
 	daemon_systemd_stopping();
 	daemon_sock_remove(&run->sock);
 	daemon_sock_remove(&run->control_sock);
+	daemon_sock_remove(&run->metrics_sock);
 	vhost_dev_stop(run->dev, daemon_stopped, run);
 }
 
@@ -400,15 +408,26 @@ static void daemon_bind(struct daemon_run *run)
 		vhost_dev_bind(run->dev, workers, n);
 }
 
-/* From now on the control socket is served, if there is one. */
+/* The socket's fd, which it has no more; negative: there is none. */
+static int daemon_sock_take(struct daemon_sock *sock)
+{
+	int fd = sock->fd;
+
+	sock->fd = -1;
+	return fd;
+}
+
+/* From now on the sockets beside the front-end's are served, those which there are. */
 static int daemon_serve_control(struct daemon_run *run)
 {
-	int fd = run->control_sock.fd, ret = stats_new(run);
+	int ret = stats_new(run);
 
-	if (!ret && fd >= 0) {
-		run->control_sock.fd = -1;
-		ret = control_open(run, fd);
-	}
+	if (!ret)
+		ret = limits_new(run);
+	if (!ret && run->control_sock.fd >= 0)
+		ret = control_open(run, daemon_sock_take(&run->control_sock));
+	if (!ret && run->metrics_sock.fd >= 0)
+		ret = metrics_open(run, daemon_sock_take(&run->metrics_sock));
 	if (ret)
 		daemon_err("cannot serve the control socket: %s", strerror(-ret));
 	return ret;
@@ -419,6 +438,7 @@ static int daemon_attach(struct daemon_run *run)
 	int ret;
 
 	daemon_bind(run);
+	vhost_dev_set_patience(run->dev, run->conf.handshake_timeout * 1000);
 	ret = daemon_serve_socket(run);
 	if (ret)
 		daemon_err("cannot serve the socket: %s", strerror(-ret));
@@ -467,6 +487,8 @@ static int daemon_listen(struct daemon_run *run)
 
 	if (!ret)
 		ret = daemon_sock_listen(&run->control_sock, "control", run->conf.control);
+	if (!ret)
+		ret = daemon_sock_listen(&run->metrics_sock, "metrics", run->conf.metrics);
 	return ret;
 }
 
@@ -494,19 +516,23 @@ static int daemon_serve(struct daemon_run *run)
 		goto end_workers;
 	ret = daemon_loop(run);
 	served = !ret;
+	limits_release(run);
 	d->destroy(run);
 end_workers:
 	daemon_end_workers(run);
 remove_sockets:
 	daemon_sock_remove(&run->sock);
 	daemon_sock_remove(&run->control_sock);
+	daemon_sock_remove(&run->metrics_sock);
 	d->close(run, served);
 free_control:
 	/* Until now the end of what a call has begun may have come. */
 	control_close(run);
+	metrics_close(run);
 	daemon_systemd_close();
 	vhost_worker_free(run->control);
 	stats_free(run);
+	limits_free(run);
 	return ret;
 }
 
@@ -553,6 +579,7 @@ static int daemon_start(struct daemon_run *run)
 		status = DAEMON_OK;
 	close_fd(&run->sock.fd);
 	close_fd(&run->control_sock.fd);
+	close_fd(&run->metrics_sock.fd);
 	return status;
 }
 
@@ -560,9 +587,11 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 {
 	struct daemon_run run = {
 		.daemon = d,
-		.conf = { .fd = -1, .num_queues = d->queues->count, .log_level = LEVEL_INFO },
+		.conf = { .fd = -1, .num_queues = d->queues->count, .log_level = LEVEL_INFO,
+			  .handshake_timeout = 30 },
 		.sock = DAEMON_SOCK_NONE,
 		.control_sock = DAEMON_SOCK_NONE,
+		.metrics_sock = DAEMON_SOCK_NONE,
 		.started_at = time(NULL),
 		.passed_fd = -ENOENT,
 		.passed_control = -ENOENT,

@@ -26,10 +26,12 @@ struct daemon_conf {
 	unsigned int threads;		/* queue workers; 0: the control worker serves the queues */
 	unsigned int poll_us;
 	bool iommu;
+	unsigned int handshake_timeout;	/* seconds; 0: none */
 	unsigned int packed;		/* place in the option's choices: on, off */
 	unsigned int log_level;		/* place in the option's choices */
 	const char *config;		/* file; NULL: not given */
 	const char *control;		/* path of the control socket; NULL: not given */
+	const char *metrics;		/* path of the socket for statistics; NULL: not given */
 };
 
 /* Exit statuses. */
@@ -88,6 +90,10 @@ struct daemon {
 	const char *const *counters;
 	/* Fill in the values of these.  Queue's worker. */
 	void (*queue_stats)(struct daemon_run *run, unsigned int queue, uint64_t *values);
+	/* Its queues from this one on may be paused and slowed down as a whole. */
+	bool pauses;
+	unsigned int first_request;
+	unsigned int overhead;		/* bytes of a request beside its data */
 };
 
 #define DAEMON_COUNTERS_MAX 24

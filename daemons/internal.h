@@ -11,6 +11,7 @@
 
 struct event;
 struct event_base;
+struct limits;
 struct lines_server;
 struct stats;
 
@@ -104,7 +105,7 @@ struct daemon_run {
 	struct option_table tables[3];	/* of all options */
 	struct json_object *config;	/* of --config, into which options point; NULL: none */
 	bool only_check;		/* --check-config, --print-config */
-	struct daemon_sock sock, control_sock;
+	struct daemon_sock sock, control_sock, metrics_sock;
 	int passed_fd, passed_control;	/* of the service manager's sockets; negative: none */
 	struct vhost_worker *control;
 	struct vhost_worker *workers[THREADS_MAX];
@@ -120,6 +121,8 @@ struct daemon_run {
 	struct lines_server *control_server;	/* rpc.c; NULL: none */
 	struct control_call *calls;	/* which have not ended */
 	struct stats *stats;		/* stats.c */
+	struct limits *limits;		/* limits.c; NULL: the device cannot be paused */
+	struct lines_server *metrics_server;	/* metrics.c; NULL: none */
 };
 
 /* Words of --log-level; and let it be this one. */
@@ -147,6 +150,7 @@ void control_close(struct daemon_run *run);
 struct stats_queue {
 	struct vhost_queue_stats common;
 	uint64_t own[DAEMON_COUNTERS_MAX];	/* by daemon->counters */
+	struct vhost_queue_latency latency;
 	unsigned int size, outstanding;
 	bool enabled;
 };
@@ -175,5 +179,29 @@ struct stats_common {
 
 extern const struct stats_common stats_common[];
 uint64_t stats_common_value(const struct stats_queue *sq, const struct stats_common *row);
+
+/*
+ * metrics.c
+ */
+
+/* What was gathered, within done() of stats_ask(); to be freed, NULL: there is no memory. */
+char *metrics_text(const struct daemon_run *run, size_t *len);
+/* Serve the socket on the control worker; fd is owned, also when this fails. */
+int metrics_open(struct daemon_run *run, int fd);
+void metrics_close(struct daemon_run *run);
+
+/*
+ * limits.c: for the devices with daemon->pauses
+ */
+
+extern const struct control_method limits_methods[];
+
+/* limits_free() also after an error. */
+int limits_new(struct daemon_run *run);
+bool limits_paused(const struct daemon_run *run);
+/* The device stops for good; its workers are there, but for the control worker. */
+void limits_release(struct daemon_run *run);
+/* When no worker runs any more. */
+void limits_free(struct daemon_run *run);
 
 #endif /* DAEMONS_INTERNAL_H */

@@ -2,6 +2,7 @@
 /* The methods of the control socket which all daemons have. */
 #include "config.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,6 +47,8 @@ static void method_help(struct control_call *call, const void *values)
 
 	(void)values;
 	method_help_table(result, control_methods);
+	if (control_run(call)->daemon->pauses)
+		method_help_table(result, limits_methods);
 	method_help_table(result, control_run(call)->daemon->methods);
 	control_reply(call, result);
 }
@@ -97,6 +100,8 @@ static void method_status(struct control_call *call, const void *values)
 	json_add(result, "status", json_text(text));
 	json_add(result, "running-for", json_object_new_int64(time(NULL) - run->started_at));
 	json_add(result, "stopping", json_object_new_boolean(run->stopping));
+	if (run->limits)
+		json_add(result, "quiesced", json_object_new_boolean(limits_paused(run)));
 	method_status_front_end(run, result);
 	json_add(result, "queues", json_object_new_int((int)stats_queues(run)));
 	json_add(result, "threads", json_object_new_int((int)run->num_workers));
@@ -112,6 +117,18 @@ static void method_status(struct control_call *call, const void *values)
 static void method_stats_done(struct daemon_run *run, void *arg)
 {
 	control_reply(arg, stats_json(run));
+}
+
+static void method_metrics_done(struct daemon_run *run, void *arg)
+{
+	size_t len = 0;
+	char *text = metrics_text(run, &len);
+
+	if (text)
+		control_reply(arg, json_object_new_string_len(text, (int)len));
+	else
+		control_fail(arg, "out of memory");
+	free(text);
 }
 
 static void method_reset_done(struct daemon_run *run, void *arg)
@@ -131,6 +148,12 @@ static void method_stats(struct control_call *call, const void *values)
 {
 	(void)values;
 	method_ask_stats(call, method_stats_done);
+}
+
+static void method_metrics(struct control_call *call, const void *values)
+{
+	(void)values;
+	method_ask_stats(call, method_metrics_done);
 }
 
 static void method_stats_reset(struct control_call *call, const void *values)
@@ -183,6 +206,7 @@ const struct control_method control_methods[] = {
 	{ "status", "what it does at the moment", .fn = method_status },
 	{ "stats", "counters of the device and of each queue", .fn = method_stats },
 	{ "stats-reset", "let the counters of stats begin at zero", .fn = method_stats_reset },
+	{ "metrics", "the counters as OpenMetrics text", .fn = method_metrics },
 	{ "config", "the options which have been set", .fn = method_config },
 	{ "log-level", "what is said on stderr, or what is to be", level_params,
 	  sizeof(struct level_params), .fn = method_log_level },

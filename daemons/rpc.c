@@ -220,6 +220,8 @@ static void call_begin(struct control_call *call, const char *name, struct json_
 	call->method = rpc_find(control_methods, name);
 	if (!call->method)
 		call->method = rpc_find(call->run->daemon->methods, name);
+	if (!call->method && call->run->daemon->pauses)
+		call->method = rpc_find(limits_methods, name);
 	if (!call->method) {
 		call_error(call, RPC_METHOD_NOT_FOUND, "there is no such method; see help");
 		return;

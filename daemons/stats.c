@@ -44,6 +44,7 @@ static void stats_read_queue(struct daemon_run *run, unsigned int i, struct stat
 	struct vhost_queue *q = vhost_dev_queue(run->dev, i);
 
 	vhost_queue_stats(q, &sq->common);
+	vhost_queue_latency(q, &sq->latency);
 	sq->size = vhost_queue_size(q);
 	sq->enabled = vhost_queue_enabled(q);
 	sq->outstanding = vhost_queue_outstanding(q);
@@ -170,6 +171,40 @@ uint64_t stats_common_value(const struct stats_queue *sq, const struct stats_com
 	return value;
 }
 
+/* In ns, what this share of the requests did not exceed: the end of a bucket. */
+static uint64_t stats_quantile(const uint64_t *count, double share)
+{
+	uint64_t total = 0, seen = 0;
+	unsigned int i;
+
+	for (i = 0; i < VHOST_LATENCY_BUCKETS; i++)
+		total += count[i];
+	for (i = 0; total && i < VHOST_LATENCY_BUCKETS; i++) {
+		seen += count[i];
+		if ((double)seen >= share * (double)total)
+			return BIT(i);
+	}
+	return 0;
+}
+
+static void stats_add_latency(struct json_object *obj, const struct stats_queue *now,
+			      const struct stats_queue *base)
+{
+	struct json_object *buckets = json_object_new_array();
+	uint64_t count[VHOST_LATENCY_BUCKETS];
+	unsigned int i;
+
+	for (i = 0; i < VHOST_LATENCY_BUCKETS; i++) {
+		count[i] = now->latency.count[i] - base->latency.count[i];
+		json_object_array_add(buckets, json_object_new_uint64(count[i]));
+	}
+	stats_add_number(obj, "oldest_ns", now->latency.oldest);
+	stats_add_number(obj, "p50_ns", stats_quantile(count, 0.5));
+	stats_add_number(obj, "p99_ns", stats_quantile(count, 0.99));
+	stats_add_number(obj, "latency_sum_ns", now->latency.sum - base->latency.sum);
+	json_add(obj, "latency_log2_ns", buckets);
+}
+
 static struct json_object *stats_queue_json(const struct stats *s, unsigned int i)
 {
 	const struct stats_queue *now = &s->now[i], *base = &s->base[i];
@@ -187,6 +222,7 @@ static struct json_object *stats_queue_json(const struct stats *s, unsigned int 
 				 stats_common_value(now, row) - stats_common_value(base, row));
 	for (n = 0; name && name[n]; n++)
 		stats_add_number(obj, name[n], now->own[n] - base->own[n]);
+	stats_add_latency(obj, now, base);
 	return obj;
 }
 

@@ -265,6 +265,13 @@ void fe_ring_submit(struct fe_ring *ring);
  */
 int fe_ring_get(struct fe_ring *ring, void **cookie, uint32_t *len);
 
+/*
+ * The same as fe_ring_get() and fe_ring_add() with the same buffers, but as cheap as a driver can
+ * be whose buffers stay where they are: for load generators.  -EOPNOTSUPP: in order, or the chain
+ * has several descriptors in the ring.
+ */
+int fe_ring_recycle(struct fe_ring *ring, void **cookie, uint32_t *len);
+
 /* Whether fe_ring_get() has something. */
 bool fe_ring_ready(const struct fe_ring *ring);
 
@@ -398,6 +405,7 @@ struct fe {
 	int backend_fd;			/* our end of the back-end channel, owned; -1: none */
 	int timeout_ms;			/* for each send and each receive */
 	bool no_ack;			/* never set NEED_REPLY */
+	bool any_log_reply;		/* take any reply to SET_LOG_BASE, as QEMU does */
 	bool gpa;			/* for fe_negotiate(): choose GPA_ADDRESSES, too */
 	uint64_t offered;		/* the last answer to GET_FEATURES */
 	uint64_t features;		/* chosen by fe_negotiate(), or set by fe_set_features() */

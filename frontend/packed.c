@@ -141,6 +141,7 @@ static int packed_add_direct(struct fe_ring *ring, const struct fe_chain *c, uin
 			raw.flags |= VRING_DESC_F_NEXT;
 		packed_push(ring, &raw);
 	}
+	ring->slots[id].desc = raw;
 	return 0;
 }
 
@@ -165,6 +166,7 @@ static int packed_add_indirect(struct fe_ring *ring, const struct fe_chain *c, u
 	}
 	raw.addr = fe_ring_addr_of(ring, table, raw.len);
 	packed_push(ring, &raw);
+	ring->slots[id].desc = raw;
 	return 0;
 }
 
@@ -257,6 +259,12 @@ static void packed_advance(struct fe_ring *ring, unsigned int num)
 	ring->packed.used = packed_after(ring, ring->packed.used, num);
 }
 
+static void packed_recycle(struct fe_ring *ring, uint16_t id)
+{
+	ring->packed.used = packed_after(ring, ring->packed.used, 1);
+	packed_push(ring, &ring->slots[id].desc);
+}
+
 static void packed_irq_on(struct fe_ring *ring)
 {
 	bool event = fe_ring_has(ring, VIRTIO_RING_F_EVENT_IDX);
@@ -318,6 +326,7 @@ const struct fe_ring_ops fe_packed_ops = {
 	.ready = packed_ready,
 	.peek = packed_peek,
 	.advance = packed_advance,
+	.recycle = packed_recycle,
 	.irq_on = packed_irq_on,
 	.irq_off = packed_irq_off,
 	.get_base = packed_get_base,

@@ -350,6 +350,26 @@ int fe_ring_get(struct fe_ring *ring, void **cookie, uint32_t *len)
 	return *len > in_len ? -EPROTO : 1;
 }
 
+int fe_ring_recycle(struct fe_ring *ring, void **cookie, uint32_t *len)
+{
+	const struct fe_slot *slot;
+	uint32_t id;
+
+	if (!ring->ops->ready(ring))
+		return 0;
+	ring->ops->peek(ring, &id, len);
+	if (!fe_ring_knows(ring, id))
+		return -EPROTO;
+	slot = &ring->slots[id];
+	if (slot->num != 1 || fe_ring_has(ring, VIRTIO_F_IN_ORDER))
+		return -EOPNOTSUPP;
+	*cookie = slot->cookie;
+	ring->ops->recycle(ring, (uint16_t)id);
+	ring->stats.added++;
+	ring->stats.got++;
+	return *len > slot->in_len ? -EPROTO : 1;
+}
+
 bool fe_ring_irq_on(struct fe_ring *ring)
 {
 	ring->ops->irq_on(ring);

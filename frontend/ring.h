@@ -19,6 +19,7 @@ struct fe_slot {
 	uint16_t num;			/* ids the chain has taken */
 	uint16_t next;			/* the next of them */
 	uint16_t newer;			/* the chain added after this one; only with IN_ORDER */
+	struct fe_raw_packed desc;	/* packed: the chain's, if it has one in the ring only */
 };
 
 /* What fe_ring_add() was given. */
@@ -51,6 +52,8 @@ struct fe_ring_ops {
 	void (*peek)(const struct fe_ring *ring, uint32_t *id, uint32_t *len);
 	/* Look behind it, or behind a chain which it covers, of num descriptors. */
 	void (*advance)(struct fe_ring *ring, unsigned int num);
+	/* The chain, of one descriptor in the ring, which peek() has told: available once more. */
+	void (*recycle)(struct fe_ring *ring, uint16_t id);
 	void (*irq_on)(struct fe_ring *ring);
 	void (*irq_off)(struct fe_ring *ring);
 	uint32_t (*get_base)(const struct fe_ring *ring);

@@ -130,7 +130,7 @@ static bool split_ready(const struct fe_ring *ring)
 static void split_peek(const struct fe_ring *ring, uint32_t *id, uint32_t *len)
 {
 	const struct vring_used_elem *e =
-		&ring->split.used->ring[ring->split.used_idx % ring->size];
+		&ring->split.used->ring[ring->split.used_idx & (ring->size - 1)];
 
 	*id = le32toh(e->id);
 	*len = le32toh(e->len);
@@ -141,6 +141,12 @@ static void split_advance(struct fe_ring *ring, unsigned int num)
 {
 	(void)num;
 	ring->split.used_idx++;
+}
+
+static void split_recycle(struct fe_ring *ring, uint16_t id)
+{
+	ring->split.used_idx++;
+	fe_split_add_head(ring, id);
 }
 
 static void split_irq_on(struct fe_ring *ring)
@@ -176,6 +182,7 @@ const struct fe_ring_ops fe_split_ops = {
 	.ready = split_ready,
 	.peek = split_peek,
 	.advance = split_advance,
+	.recycle = split_recycle,
 	.irq_on = split_irq_on,
 	.irq_off = split_irq_off,
 	.get_base = split_get_base,
@@ -233,7 +240,7 @@ void fe_split_set_desc(struct fe_ring *ring, const struct fe_raw_desc *desc)
 
 void fe_split_add_head(struct fe_ring *ring, uint16_t head)
 {
-	ring->split.avail->ring[ring->split.avail_idx++ % ring->size] = htole16(head);
+	ring->split.avail->ring[ring->split.avail_idx++ & (ring->size - 1)] = htole16(head);
 }
 
 void fe_split_set_avail_idx(struct fe_ring *ring, uint16_t idx)

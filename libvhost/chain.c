@@ -136,6 +136,7 @@ static const char *chain_add_buffer(struct chain *c, struct chain_env *env, uint
 
 		if (unlikely(!va))
 			return "a descriptor points outside of guest memory";
+		env->span = env->map->spans[env->hit];
 		if (unlikely(c->out_cnt + c->in_cnt == c->cap) && !chain_grow(c))
 			return "out of memory for a descriptor chain";
 		c->iov[c->out_cnt + c->in_cnt] = (struct iovec){ va, n };
@@ -219,7 +220,7 @@ static const char *chain_add_table(struct chain *c, struct chain_env *env, uint6
 			chain_link_entry(&d, i, count);
 		if (unlikely(d.flags & VRING_DESC_F_INDIRECT))
 			return "an indirect table within an indirect table";
-		why = chain_add_plain(c, env, &d);
+		why = chain_add_quickly(c, env, &d) ? NULL : chain_add_plain(c, env, &d);
 		if (why)
 			return why;
 		if (!(d.flags & VRING_DESC_F_NEXT))
@@ -231,15 +232,15 @@ static const char *chain_add_table(struct chain *c, struct chain_env *env, uint6
 	return "an indirect descriptor chain which loops";
 }
 
-const char *chain_add(struct chain *c, struct chain_env *env, const struct chain_desc *d)
+const char *chain_add_slowly(struct chain *c, struct chain_env *env, struct chain_desc d)
 {
 	if (unlikely(++c->descs > env->direct_max))
 		return "a descriptor chain which loops";
-	if (likely(!(d->flags & VRING_DESC_F_INDIRECT)))
-		return chain_add_plain(c, env, d);
+	if (likely(!(d.flags & VRING_DESC_F_INDIRECT)))
+		return chain_add_plain(c, env, &d);
 	if (unlikely(!env->indirect))
 		return "an indirect descriptor, which was not negotiated";
-	if (unlikely(d->flags & VRING_DESC_F_NEXT))
+	if (unlikely(d.flags & VRING_DESC_F_NEXT))
 		return "a descriptor with both INDIRECT and NEXT";
-	return chain_add_table(c, env, d->addr, d->len);
+	return chain_add_table(c, env, d.addr, d.len);
 }

@@ -5,6 +5,7 @@
 
 #include <endian.h>
 #include <linux/virtio_ring.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -22,6 +23,7 @@
 struct chain_env {
 	const struct mem_map *map;
 	unsigned int hit;		/* see mem_find() */
+	struct mem_span span;		/* the region of the last finding; empty: none, or iotlb */
 	unsigned int direct_max;	/* descriptors in the ring itself */
 	bool indirect;			/* VIRTIO_RING_F_INDIRECT_DESC is negotiated */
 	bool packed;			/* the format of the ring, and of tables */
@@ -55,17 +57,22 @@ struct chain_desc {
 };
 
 /*
- * Read a descriptor once: all 16 bytes go to a local copy which the compiler
- * must not take from guest memory again.  p need not be aligned.
+ * Read a descriptor once: each field goes to a register, which the compiler must not take from
+ * guest memory again.  p need not be aligned.
  */
 static inline struct chain_desc chain_read_desc(const void *p)
 {
-	struct vring_desc d;
+	const uint8_t *from = p;
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags, next;
 
-	memcpy(&d, p, sizeof(d));
-	__asm__ volatile("" : "+m"(d) : : "memory");
-	return (struct chain_desc){ le64toh(d.addr), le32toh(d.len), le16toh(d.flags),
-				    le16toh(d.next) };
+	memcpy(&addr, from + offsetof(struct vring_desc, addr), sizeof(addr));
+	memcpy(&len, from + offsetof(struct vring_desc, len), sizeof(len));
+	memcpy(&flags, from + offsetof(struct vring_desc, flags), sizeof(flags));
+	memcpy(&next, from + offsetof(struct vring_desc, next), sizeof(next));
+	__asm__ volatile("" : "+r"(addr), "+r"(len), "+r"(flags), "+r"(next) : : "memory");
+	return (struct chain_desc){ le64toh(addr), le32toh(len), le16toh(flags), le16toh(next) };
 }
 
 /* The same for the packed format, where id and flags have changed places. */
@@ -99,10 +106,81 @@ bool chain_uses(const struct chain *c, uint64_t first, uint64_t last);
 /* A translation is missing, which env->missing tells; the chain is to be walked again with it. */
 extern const char CHAIN_MISS[];
 
+/* The map, or the way in which addresses are translated, is another one. */
+static inline void chain_forget(struct chain_env *env)
+{
+	env->hit = 0;
+	env->span = (struct mem_span){ 0 };
+	iotlb_forget_recent(&env->recent);
+}
+
+/* Where the buffer is if it lies in the region of the last finding as a whole; else NULL. */
+static inline void *chain_find_quickly(const struct chain_env *env, const struct chain_desc *d)
+{
+	uint64_t off = d->addr - env->span.start;
+
+	if (unlikely(off >= env->span.size || !d->len || d->len > env->span.size - off))
+		return NULL;
+	return env->span.hva + off;
+}
+
+/*
+ * The usual descriptor: such a buffer.  A part of those who walk chains, since a call would cost as
+ * much.  False: nothing was done, chain_add_slowly() judges.
+ */
+static inline __attribute__((always_inline)) bool
+chain_add_quickly(struct chain *c, const struct chain_env *env, const struct chain_desc *d)
+{
+	bool write = d->flags & VRING_DESC_F_WRITE;
+	uint64_t len = d->len + (write ? c->in_len : c->out_len);
+	unsigned int i = c->out_cnt + c->in_cnt;
+	void *va = chain_find_quickly(env, d);
+
+	if (unlikely(d->flags & VRING_DESC_F_INDIRECT || !va || i == c->cap ||
+		     (!write && c->in_len) || len > UINT32_MAX))
+		return false;
+	c->iov[i] = (struct iovec){ va, d->len };
+	if (write) {
+		c->in_cnt++;
+		c->in_len = len;
+	} else {
+		c->out_cnt++;
+		c->out_len = len;
+	}
+	return true;
+}
+
+/* The usual chain of a network: one such descriptor.  False: begin, and add what there is. */
+static inline __attribute__((always_inline)) bool
+chain_set_only(struct chain *c, const struct chain_env *env, const struct chain_desc *d)
+{
+	bool write = d->flags & VRING_DESC_F_WRITE;
+	void *va = chain_find_quickly(env, d);
+
+	if (d->flags & (VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT) || unlikely(!va))
+		return false;
+	c->iov[0] = (struct iovec){ va, d->len };
+	c->out_cnt = !write;
+	c->in_cnt = write;
+	c->out_len = write ? 0 : d->len;
+	c->in_len = write ? d->len : 0;
+	c->descs = 1;
+	return true;
+}
+
+const char *chain_add_slowly(struct chain *c, struct chain_env *env, struct chain_desc d);
+
 /*
  * Add one descriptor of the ring; an indirect one brings its table.  NULL, CHAIN_MISS, or what
  * is wrong, as a text for the log.
  */
-const char *chain_add(struct chain *c, struct chain_env *env, const struct chain_desc *d);
+static inline __attribute__((always_inline)) const char *
+chain_add(struct chain *c, struct chain_env *env, const struct chain_desc *d)
+{
+	if (unlikely(c->descs >= env->direct_max || !chain_add_quickly(c, env, d)))
+		return chain_add_slowly(c, env, *d);
+	c->descs++;
+	return NULL;
+}
 
 #endif /* VHOST_CHAIN_H */

@@ -13,7 +13,8 @@
 #define QUEUE_SIZE_MAX 32768
 
 #define DEVICE_FLAGS (VHOST_DEV_KICK_DISABLED | VHOST_DEV_INFLIGHT | VHOST_DEV_IOMMU | \
-		      VHOST_DEV_IN_ORDER | VHOST_DEV_INBAND | VHOST_DEV_HOST_NOTIFIER)
+		      VHOST_DEV_IN_ORDER | VHOST_DEV_INBAND | VHOST_DEV_HOST_NOTIFIER | \
+		      VHOST_DEV_LATENCY)
 
 /* Bits of the device type (VIRTIO 2.2); the others are the library's. */
 #define DEVICE_FEATURES ((BIT(24) - 1) | ~(BIT(50) - 1) | BIT(41) | BIT(42))
@@ -203,6 +204,7 @@ static int dev_alloc_queues(struct vhost_dev *dev, size_t req_priv)
 			.index = i,
 			.req_priv = req_priv,
 			.serve_disabled = dev->flags & VHOST_DEV_KICK_DISABLED,
+			.timed = dev->flags & VHOST_DEV_LATENCY,
 			.news = ring_setup_news,
 		});
 	}

@@ -284,6 +284,12 @@ struct vhost_dev_params {
  */
 #define VHOST_DEV_HOST_NOTIFIER	(1u << 5)
 
+/*
+ * Measure how long requests take, for vhost_queue_latency().  It costs two looks at the clock for
+ * each batch of requests.
+ */
+#define VHOST_DEV_LATENCY	(1u << 6)
+
 /* Statistics of a queue; all counters since the device was created. */
 struct vhost_queue_stats {
 	uint64_t requests;		/* taken from the ring, less those given back */
@@ -293,6 +299,18 @@ struct vhost_queue_stats {
 	uint64_t poll_hits;		/* busy polls which found requests */
 	uint64_t poll_misses;		/* busy polls which found none */
 	uint64_t breaks;		/* times the queue broke */
+};
+
+/*
+ * How long requests took, from the pop to the publication, since the device was created; and the
+ * age of the oldest which is outstanding.
+ */
+#define VHOST_LATENCY_BUCKETS	40
+struct vhost_queue_latency {
+	uint64_t count[VHOST_LATENCY_BUCKETS]; /* i: those below 2^i ns and not in an earlier one;
+						 * the last one: all others */
+	uint64_t sum;			/* of all, ns */
+	uint64_t oldest;		/* ns; 0: none is outstanding */
 };
 
 /* Statistics of a device, since it was created. */
@@ -346,6 +364,13 @@ int vhost_dev_attach(struct vhost_dev *dev, struct vhost_worker *control, int fd
  * path is copied.  Control worker.
  */
 int vhost_dev_connect(struct vhost_dev *dev, struct vhost_worker *control, const char *path);
+
+/*
+ * Close a connection whose front-end does not say its first word, stops in the middle of a message,
+ * or does not read a reply, for so many milliseconds; 0, the default: do not.  For connections to
+ * come.  Control worker.
+ */
+void vhost_dev_set_patience(struct vhost_dev *dev, unsigned int ms);
 
 /*
  * Stop: drain the queues, disconnect, close the sockets.  done(dev, arg) runs on
@@ -497,6 +522,43 @@ unsigned int vhost_queue_size(const struct vhost_queue *q);
 bool vhost_queue_enabled(const struct vhost_queue *q);
 /* Requests popped and not yet pushed. */
 unsigned int vhost_queue_outstanding(const struct vhost_queue *q);
+/* Fill *latency; zeroes without VHOST_DEV_LATENCY. */
+void vhost_queue_latency(const struct vhost_queue *q, struct vhost_queue_latency *latency);
+
+/*
+ * From now on pop gives nothing, until vhost_queue_resume(), also if the ring is stopped and started
+ * meanwhile.  done is called when nothing is outstanding and all that was pushed is published,
+ * possibly at once.  Again, or after a resume, only the last done is called.
+ */
+void vhost_queue_pause(struct vhost_queue *q, void (*done)(struct vhost_queue *q, void *arg),
+		       void *arg);
+void vhost_queue_resume(struct vhost_queue *q);
+
+/*
+ * A limit on how fast requests are popped, of one queue or of several together, of one or several
+ * workers.  0: no limit.
+ */
+struct vhost_limit;
+struct vhost_limit_params {
+	uint64_t requests;		/* a second */
+	uint64_t requests_burst;	/* as many may come at once after a pause; default: those of
+					 * 100 ms, at least 1 */
+	uint64_t bytes;			/* a second, of requests as the driver made them */
+	uint64_t bytes_burst;		/* likewise */
+	uint64_t overhead;		/* bytes of each request which do not count: its header */
+};
+
+/* Any thread.  To be freed when no queue has it any more; -ENOMEM. */
+int vhost_limit_new(struct vhost_limit **limit);
+void vhost_limit_free(struct vhost_limit *limit);
+/* Any thread.  Queues which wait find out by vhost_queue_set_limit(). */
+void vhost_limit_set(struct vhost_limit *limit, const struct vhost_limit_params *params);
+/*
+ * Pop heeds this limit from now on; NULL: none, as must be before the device is freed.  -ENOMEM;
+ * -EINVAL: the queue has no worker yet.
+ */
+int vhost_queue_set_limit(struct vhost_queue *q, struct vhost_limit *limit);
+
 /* Fill *stats. */
 void vhost_queue_stats(const struct vhost_queue *q, struct vhost_queue_stats *stats);
 

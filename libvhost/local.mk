@@ -20,6 +20,8 @@ libvhost_libcore_la_SOURCES = \
 	libvhost/internal.h \
 	libvhost/iotlb.c \
 	libvhost/iotlb.h \
+	libvhost/latency.c \
+	libvhost/limit.c \
 	libvhost/listen.c \
 	libvhost/log.c \
 	libvhost/log.h \

@@ -146,20 +146,21 @@ static const char *packed_start(struct ring *r)
  */
 static int packed_avail(struct ring *r, unsigned int want)
 {
-	unsigned int left = r->conf.num - r->held, n = ring_again(r);
-	uint16_t slot = r->next, flags = 0;
-	bool wrap = r->next_wrap;
+	unsigned int left = r->conf.num - r->held, slot = r->next, n = ring_again(r);
+	uint16_t avail = r->next_wrap ? PACKED_AVAIL : PACKED_USED, flags = 0;
 
 	for (; left && n < want; left--) {
-		/* Pairs with the driver's barrier between a descriptor and its flags. */
-		uint16_t now = ring_load_acquire(&packed_slot(r, slot)->flags);
+		bool head = !(flags & VRING_DESC_F_NEXT);
 
-		if (!packed_is_avail(now, wrap))
+		/* Pairs with the driver's barrier between a descriptor and its flags. */
+		flags = ring_load_acquire(&packed_slot(r, slot)->flags);
+		if ((flags & (PACKED_AVAIL | PACKED_USED)) != avail)
 			break;
-		if (!(flags & VRING_DESC_F_NEXT) && ++n == want)
-			break;
-		flags = now;
-		packed_move(r, &slot, &wrap, 1);
+		n += head;
+		if (++slot == r->conf.num) {
+			slot = 0;
+			avail ^= PACKED_AVAIL | PACKED_USED;
+		}
 	}
 	return (int)n;
 }
@@ -209,7 +210,7 @@ static const char *packed_take(struct ring *r, struct chain *c, struct chain_env
 	struct chain_desc d;
 	const char *why;
 
-	if (unlikely(ring_again(r)))
+	if (unlikely(r->inflight && ring_again(r)))
 		return packed_take_again(r, c, env, elem);
 	chain_begin(c);
 	if (unlikely(r->inflight))
@@ -219,7 +220,7 @@ static const char *packed_take(struct ring *r, struct chain *c, struct chain_env
 			return "a descriptor chain which is longer than the free part of the ring";
 		if (unlikely(!packed_read(r, slot, wrap, &d)))
 			return "a descriptor which is not available in a chain which is";
-		why = chain_add(c, env, &d);
+		why = !c->descs && chain_set_only(c, env, &d) ? NULL : chain_add(c, env, &d);
 		if (!why && unlikely(r->inflight))
 			why = inflight_packed_add(r->inflight, &d);
 		if (unlikely(why))

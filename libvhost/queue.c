@@ -38,7 +38,7 @@ void queue_signal(struct vhost_queue *q, int fd, unsigned int news)
 
 bool queue_served(const struct vhost_queue *q)
 {
-	return q->conf.live && !q->broken && !q->stopping &&
+	return q->conf.live && !q->broken && !q->stopping && !q->paused &&
 	       (q->conf.enabled || q->params.serve_disabled);
 }
 
@@ -108,6 +108,7 @@ static struct vhost_req *queue_open_slot(struct vhost_queue *q)
 	s->hold = q->hold;
 	s->hold->reqs++;
 	s->touched = 0;
+	s->since = q->popped_at;
 	s->busy = true;
 	q->taken[q->take_seq++ & q->taken_mask] = s;
 	q->outstanding++;
@@ -212,6 +213,28 @@ static void queue_has_work(struct vhost_queue *q)
 	q->armed = false;
 }
 
+/* Take up to max as fast as the limit allows; *max: how many it let through. */
+static unsigned int queue_take_limited(struct vhost_queue *q, struct vhost_req **reqs,
+				       unsigned int ready, unsigned int *max)
+{
+	unsigned int n = 0;
+
+	while (n < ready) {
+		if (!limit_take(q)) {
+			*max = n;
+			break;
+		}
+		reqs[n] = queue_take(q);
+		if (!reqs[n]) {
+			limit_give_back(q, 0);
+			break;
+		}
+		limit_charge(q, reqs[n]->out_len + reqs[n]->in_len);
+		n++;
+	}
+	return n;
+}
+
 unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, unsigned int max)
 {
 	unsigned int ready, n = 0;
@@ -220,8 +243,13 @@ unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, uns
 	if (unlikely(!queue_served(q) || q->parked))
 		return 0;
 	ready = queue_ready(q, MIN(max, q->quota));
-	while (n < ready && (reqs[n] = queue_take(q)))
-		n++;
+	if (unlikely(q->params.timed) && ready)
+		q->popped_at = worker_now();
+	if (unlikely(q->limit))
+		n = queue_take_limited(q, reqs, ready, &max);
+	else
+		while (n < ready && (reqs[n] = queue_take(q)))
+			n++;
 	q->quota -= n;
 	q->stats.requests += n;
 	if (n)
@@ -241,12 +269,13 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
 	q->stats.requests -= n;
 	q->quota += n;
 	/* The device knows that these are there, and what it waits for before it pops them. */
-	if (n)
-		q->want_kick = false;
+	q->want_kick = false;
 	while (n--) {
 		struct slot *s = q->taken[--q->take_seq & q->taken_mask];
 
 		q->ring.ops->untake(&q->ring, &s->elem);
+		if (unlikely(q->limit))
+			limit_give_back(q, s->req.out_len + s->req.in_len);
 		if (unlikely(q->conf.dirty.on))
 			queue_log_request(q, s, 0);
 		queue_end_request(q, s);
@@ -259,10 +288,25 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
  * Giving back
  */
 
+/* A driver which polls can go on with these while we do the rest; who sleeps is told once only. */
+static __attribute__((noinline)) void queue_publish_early(struct vhost_queue *q)
+{
+	q->ring.ops->publish(&q->ring, q->done, q->done_cnt);
+	if (unlikely(q->params.timed))
+		latency_note(q);
+	q->ring_written = true;
+	q->done_cnt = 0;
+	q->untold = true;
+}
+
 static inline __attribute__((always_inline)) void queue_done(struct vhost_queue *q, struct slot *s)
 {
+	if (unlikely(q->params.timed))
+		q->since[q->done_cnt] = s->since;
 	q->done[q->done_cnt++] = s->elem;
 	queue_close_slot(q, s);
+	if (unlikely(q->done_cnt == QUEUE_EARLY))
+		queue_publish_early(q);
 }
 
 /*
@@ -349,11 +393,11 @@ void queue_close_unordered(struct vhost_queue *q)
 
 void queue_publish(struct vhost_queue *q)
 {
-	if (!q->done_cnt)
+	if (q->done_cnt)
+		queue_publish_early(q);
+	if (!q->untold)
 		return;
-	q->ring.ops->publish(&q->ring, q->done, q->done_cnt);
-	q->ring_written = true;
-	q->done_cnt = 0;
+	q->untold = false;
 	if ((q->conf.call_fd < 0 && !q->conf.inband) || !q->ring.ops->signal_needed(&q->ring)) {
 		q->stats.suppressed++;
 		return;
@@ -419,6 +463,8 @@ static void queue_round_end(struct round_member *m)
 
 	queue_publish(q);
 	q->quota = QUEUE_QUOTA;
+	if (unlikely(q->pause_done))
+		pause_end_round(q);
 	if (unlikely(q->flushing && !q->stale_cnt)) {
 		q->flushing = false;
 		queue_choose_push(q);

@@ -78,6 +78,7 @@ struct mem_hold {
 struct slot {
 	struct vhost_req req;
 	struct ring_elem elem;
+	uint64_t since;			/* when it was popped, ns; with params.timed */
 	bool busy;			/* popped and not pushed; pushed, it may wait for its turn */
 	bool stale;			/* an invalidation waits for it */
 	struct mem_hold *hold;
@@ -105,6 +106,7 @@ struct queue_params {
 	unsigned int index;
 	size_t req_priv;		/* bytes */
 	bool serve_disabled;		/* VHOST_DEV_KICK_DISABLED */
+	bool timed;			/* VHOST_DEV_LATENCY */
 	/* On the control worker: the queue has news, QUEUE_* */
 	void (*news)(struct vhost_queue *q, unsigned int news);
 };
@@ -136,6 +138,11 @@ struct vhost_queue {
 	struct event *poll_ev;		/* conf.poll only: the next look */
 	unsigned int poll_spins;	/* looks in a row before the next rest */
 	bool broken;			/* until the next start */
+	bool paused;			/* nothing is popped */
+	void (*pause_done)(struct vhost_queue *q, void *arg);	/* NULL: not awaited any more */
+	void *pause_arg;
+	struct vhost_limit *limit;	/* NULL: none */
+	struct event *limit_ev;		/* when the limit lets through more; with limit */
 	bool stopping;			/* a change waits for outstanding to become 0 */
 	bool cancelling;		/* stopping by queue_cancel: requests may be abandoned */
 	bool parked;			/* a translation is awaited, see miss */
@@ -156,7 +163,9 @@ struct vhost_queue {
 	unsigned int take_seq, taken_mask;
 	unsigned int order_seq;		/* in_order: the oldest one not yet in done */
 	struct ring_elem *done;		/* pushed and not published */
+	uint64_t *since;		/* when each of these was popped; params.timed only */
 	unsigned int done_cnt;
+	bool untold;			/* published, and whether to signal is still to be decided */
 	unsigned int outstanding;	/* popped, not pushed and not abandoned */
 	bool ring_written;		/* the ring's memory, and that is not in the log yet */
 	bool log_missed;		/* requests, without a log or with a stale one */
@@ -164,6 +173,8 @@ struct vhost_queue {
 	unsigned int log_hit;		/* see mem_find_gpa() */
 	unsigned int quota;		/* requests which may still be taken in this round */
 	struct vhost_queue_stats stats;
+	uint64_t popped_at;		/* the latest pop, ns; params.timed */
+	struct vhost_queue_latency latency;
 };
 
 void queue_init(struct vhost_queue *q, const struct queue_params *params);
@@ -184,6 +195,9 @@ void queue_resume(struct vhost_queue *q, const char *why);
 
 /* Requests of one queue in one round, so that others get their turn. */
 #define QUEUE_QUOTA 256
+
+/* So many are published at once, without waiting for the round's end. */
+#define QUEUE_EARLY 32
 
 extern const struct round_ops queue_round_ops;
 
@@ -215,6 +229,28 @@ void queue_unwatch_kick(struct vhost_queue *q);
 void queue_end_kick(struct vhost_queue *q);
 /* The last request of a stopping queue has been published. */
 void queue_finish_stop(struct vhost_queue *q);
+
+/*
+ * limit.c: pauses and limits, on the queue's worker
+ */
+
+/*
+ * Let one request through; false: not yet, and the queue's device is to be called when it is time.
+ * Its bytes are charged afterwards.
+ */
+bool limit_take(struct vhost_queue *q);
+void limit_charge(struct vhost_queue *q, uint64_t bytes);
+/* The last one was not there, or has been given back. */
+void limit_give_back(struct vhost_queue *q, uint64_t bytes);
+/* The end of a round of a queue with pause_done. */
+void pause_end_round(struct vhost_queue *q);
+
+/*
+ * latency.c: how long requests take, on the queue's worker
+ */
+
+/* done[] is published now. */
+void latency_note(struct vhost_queue *q);
 
 /*
  * queue_log.c: what is written is logged, on the queue's worker

@@ -144,9 +144,11 @@ static void queue_free_slots(struct vhost_queue *q)
 	free(q->free);
 	free(q->taken);
 	free(q->done);
+	free(q->since);
 	q->slots = NULL;
 	q->free = q->taken = NULL;
 	q->done = NULL;
+	q->since = NULL;
 	q->free_cnt = 0;
 }
 
@@ -173,7 +175,8 @@ static int queue_alloc_slots(struct vhost_queue *q, unsigned int num)
 	q->free = calloc(num, sizeof(q->free[0]));
 	q->taken = calloc(q->taken_mask + 1, sizeof(q->taken[0]));
 	q->done = calloc(num, sizeof(q->done[0]));
-	if (!q->slots || !q->free || !q->taken || !q->done) {
+	q->since = q->params.timed ? calloc(num, sizeof(q->since[0])) : NULL;
+	if (!q->slots || !q->free || !q->taken || !q->done || (q->params.timed && !q->since)) {
 		queue_free_slots(q);
 		return -ENOMEM;
 	}
@@ -202,7 +205,7 @@ static int queue_use_map(struct vhost_queue *q, struct mem_map *map)
 	hold->map = map;
 	q->hold = hold;
 	q->env.map = map;
-	q->env.hit = 0;
+	chain_forget(&q->env);
 	if (old)
 		queue_drop_hold(q, old);
 	return 0;
@@ -214,6 +217,7 @@ static void queue_leave_map(struct vhost_queue *q)
 
 	q->hold = NULL;
 	q->env.map = NULL;
+	chain_forget(&q->env);
 	queue_drop_hold(q, old);
 }
 
@@ -272,7 +276,7 @@ static void queue_start_ring(struct vhost_queue *q)
 	q->env.packed = q->conf.ops == &packed_ops;
 	q->ring_written = true;
 	q->env.iotlb = q->conf.iotlb;
-	iotlb_forget_recent(&q->env.recent);
+	chain_forget(&q->env);
 	why = q->ring.ops->start(&q->ring);
 	if (why)
 		queue_break(q, why);
@@ -380,7 +384,7 @@ static int queue_update(struct vhost_queue *q, const struct queue_conf *next)
 		return ret;
 	q->conf = *next;
 	if (q->env.iotlb)
-		iotlb_forget_recent(&q->env.recent);
+		chain_forget(&q->env);
 	if (next->invalidate)
 		queue_invalidate(q, &next->stale);
 	queue_choose_push(q);

@@ -81,19 +81,23 @@ static inline __attribute__((always_inline)) const char *
 split_walk(struct ring *r, struct chain *c, struct chain_env *env, uint16_t head)
 {
 	const struct vring_desc *table = r->conf.desc;
-	struct chain_desc d = { .next = head, .flags = VRING_DESC_F_NEXT };
+	struct chain_desc d;
 	const char *why;
 
+	if (unlikely(head >= r->conf.num))
+		return "a descriptor index beyond the ring";
+	d = chain_read_desc(&table[head]);
+	if (chain_set_only(c, env, &d))
+		return NULL;
 	chain_begin(c);
-	while (d.flags & VRING_DESC_F_NEXT) {
+	for (;;) {
+		why = chain_add(c, env, &d);
+		if (unlikely(why) || !(d.flags & VRING_DESC_F_NEXT))
+			return why;
 		if (unlikely(d.next >= r->conf.num))
 			return "a descriptor index beyond the ring";
 		d = chain_read_desc(&table[d.next]);
-		why = chain_add(c, env, &d);
-		if (unlikely(why))
-			return why;
 	}
-	return NULL;
 }
 
 static inline uint16_t split_next_head(const struct ring *r)

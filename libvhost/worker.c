@@ -160,12 +160,10 @@ void worker_leave(struct round_member *m)
 	m->joined = m->touched = m->again = false;
 }
 
-void worker_touch(struct round_member *m)
+void worker_touch_first(struct round_member *m)
 {
 	struct vhost_worker *w = m->worker;
 
-	if (m->touched)
-		return;
 	if (!w->own_base && LIST_EMPTY(&w->touched))
 		event_active(w->end_ev, 0, 0);
 	m->touched = true;
@@ -239,7 +237,7 @@ static void worker_again_event(evutil_socket_t fd, short what, void *arg)
  * Polling
  */
 
-static uint64_t worker_now(void)
+uint64_t worker_now(void)
 {
 	struct timespec ts;
 
@@ -268,10 +266,11 @@ static bool worker_poll_once(struct vhost_worker *w)
 /* Poll a while.  Afterwards either the window is over or the base wants a look. */
 static void worker_poll_batch(struct vhost_worker *w)
 {
-	bool found = false;
-	unsigned int i;
+	/* Who asked to be called again has work: there is no time to lose. */
+	bool found = !LIST_EMPTY(&w->again);
+	unsigned int i, n = found ? 1 : POLL_BATCH;
 
-	for (i = 0; i < POLL_BATCH; i++) {
+	for (i = 0; i < n; i++) {
 		if (worker_poll_once(w)) {
 			found = true;
 			worker_end_round(w);

@@ -33,9 +33,17 @@ void worker_join(struct vhost_worker *w, struct round_member *m);
 void worker_leave(struct round_member *m);
 
 /* Call ops->end at the end of this round. */
-void worker_touch(struct round_member *m);
+void worker_touch_first(struct round_member *m);
+static inline void worker_touch(struct round_member *m)
+{
+	if (!m->touched)
+		worker_touch_first(m);
+}
 /* Call ops->again in the next round. */
 void worker_again(struct round_member *m);
+
+/* CLOCK_MONOTONIC, in ns. */
+uint64_t worker_now(void);
 
 /* Whether the worker polls at the moment, so that notifications are not wanted. */
 bool worker_polls(const struct vhost_worker *w);

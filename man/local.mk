@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Manual pages.
-man1_MANS += man/vhost-user-blk.1 man/vhost-user-net.1 man/vhost-user-scsi.1
+man1_MANS += man/vhost-bench.1 man/vhost-probe.1 \
+	man/vhost-user-blk.1 man/vhost-user-net.1 man/vhost-user-scsi.1 man/vhostctl.1
 man3_MANS = man/libvhost.3 man/vhost_dev.3 man/vhost_queue.3 man/vhost_req.3 man/vhost_worker.3
 EXTRA_DIST += $(man1_MANS) $(man3_MANS)
 

@@ -42,10 +42,13 @@ struct net_queue {
 
 struct net_rx {
 	struct net_queue nq;
+	bool mergeable;			/* VIRTIO_NET_F_MRG_RXBUF; constant while the queue is live */
 	bool on;			/* the port has been told that packets may come */
 	unsigned int opened;		/* as of the device, when it was told */
 	bool watching;			/* ev is added */
 	bool starved;			/* the last look found no buffers */
+	struct vhost_poller poller;	/* added while the queue is live and ev is there */
+	unsigned int polls;		/* how often it was asked */
 	/* requests which are popped and empty, in order */
 	struct vhost_req *reqs[RX_REQS_MAX + 2 * RX_BATCH];
 	unsigned int first, count;
@@ -73,7 +76,7 @@ struct net_tx {
 	struct net_queue nq;
 	bool waiting;			/* for the port to have room; ev is added */
 	struct iovec iov[TX_IOVS];
-	uint8_t *copy;			/* live only: a packet in more pieces than that */
+	uint8_t *copy;			/* live only: a packet which is to be in one piece */
 };
 
 int tx_start(struct net_tx *tx);

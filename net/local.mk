@@ -16,6 +16,7 @@ EXTRA_DIST += tests/daemon/cli-net.sh
 if HAVE_CHECK
 net_tests = \
 	tests/unit/test_tap \
+	tests/unit/test_net_cost \
 	tests/unit/test_net_hdr \
 	tests/unit/test_net_hostile \
 	tests/unit/test_virtio_net \
@@ -37,6 +38,20 @@ tests_unit_test_virtio_net_LDADD = $(net_test_ldadd)
 
 tests_unit_test_virtio_net_modes_SOURCES = tests/unit/test_virtio_net_modes.c $(net_fixture)
 tests_unit_test_virtio_net_modes_LDADD = $(net_test_ldadd)
+
+# Device and driver on one thread.
+net_steps = tests/unit/steps.c tests/unit/steps.h
+net_steps_ldadd = tests/libstepped.la $(net_test_ldadd)
+
+check_PROGRAMS += tests/unit/net_steps
+tests_unit_net_steps_SOURCES = tests/unit/net_steps.c $(net_steps)
+tests_unit_net_steps_LDADD = $(net_steps_ldadd)
+
+TESTS += tests/unit/net-instructions.sh
+EXTRA_DIST += tests/unit/net-instructions.sh
+
+tests_unit_test_net_cost_SOURCES = tests/unit/test_net_cost.c $(net_steps) $(net_fixture)
+tests_unit_test_net_cost_LDADD = $(net_steps_ldadd)
 
 tests_unit_test_tap_SOURCES = tests/unit/test_tap.c tests/tap.h
 tests_unit_test_tap_LDADD = net/libnet.la $(CHECK_LIBS)

@@ -60,6 +60,8 @@ struct port_params {
 
 struct port_ops {
 	const char *name;
+	/* Up to so many bytes, header included, tx of a packet in one piece is worth a copy. */
+	size_t tx_whole;
 
 	/*
 	 * -errno, and a line which says what is wrong and with which option in why.

@@ -30,13 +30,11 @@
 /* Packets of the usual size after which no long ones are expected any more. */
 #define RX_LARGE_FOR	64u
 
+/* Looks of a polling worker for one at the port. */
+#define RX_POLL_EVERY	8u
+
 /* What became of one attempt to receive. */
 enum rx_result { RX_GOT, RX_NO_PACKET, RX_NO_BUFFER, RX_GONE };
-
-static bool rx_mergeable(const struct net_rx *rx)
-{
-	return rx->nq.features & BIT(VIRTIO_NET_F_MRG_RXBUF);
-}
 
 static void rx_watch(struct net_rx *rx, bool on)
 {
@@ -53,8 +51,15 @@ static void rx_watch(struct net_rx *rx, bool on)
  * Requests
  */
 
-/* Pop until there is so much room.  Whether there is. */
-static bool rx_want(struct net_rx *rx, size_t want)
+/* A request is here; the driver's core has its first bytes, and we shall write there. */
+static void rx_note(struct net_rx *rx, const struct vhost_req *req)
+{
+	rx->room += req->in_len;
+	if (req->in_cnt)
+		__builtin_prefetch(req->in[0].iov_base, 1);
+}
+
+static __attribute__((noinline)) bool rx_pop(struct net_rx *rx, size_t want)
 {
 	unsigned int i, n, end;
 
@@ -66,13 +71,19 @@ static bool rx_want(struct net_rx *rx, size_t want)
 		end = rx->first + rx->count;
 		n = vhost_queue_pop(rx->nq.queue, rx->reqs + end, rx->batch);
 		for (i = 0; i < n; i++)
-			rx->room += rx->reqs[end + i]->in_len;
+			rx_note(rx, rx->reqs[end + i]);
 		rx->count += n;
 		if (n < rx->batch)
 			break;
 		rx->batch = MIN(2 * rx->batch, RX_BATCH);
 	}
 	return rx->room >= want;
+}
+
+/* Pop until there is so much room.  Whether there is. */
+static bool rx_want(struct net_rx *rx, size_t want)
+{
+	return likely(rx->room >= want) || rx_pop(rx, want);
 }
 
 static void rx_give_back(struct net_rx *rx)
@@ -101,7 +112,7 @@ static void rx_push(struct net_rx *rx, size_t len)
 /* Buffers of about want bytes as an array for the port, with the spill behind them. */
 static unsigned int rx_gather(struct net_rx *rx, size_t want)
 {
-	unsigned int reqs = rx_mergeable(rx) ? rx->count : 1, i, j, n = 0;
+	unsigned int reqs = rx->mergeable ? rx->count : 1, i, j, n = 0;
 
 	rx->covered = 0;
 	for (i = 0; i < reqs && rx->covered < want; i++) {
@@ -139,34 +150,48 @@ static void rx_copy_spill(struct net_rx *rx)
 	}
 }
 
-/* How many requests len bytes take; they are there. */
+/* How many requests len bytes, more than 0, take; they are there. */
 static unsigned int rx_count(const struct net_rx *rx, size_t len)
 {
+	size_t room = rx->reqs[rx->first]->in_len;
 	unsigned int i;
 
-	for (i = 0; len; i++)
-		len -= MIN(len, rx->reqs[rx->first + i]->in_len);
+	for (i = 1; unlikely(room < len); i++)
+		room += rx->reqs[rx->first + i]->in_len;
 	return i;
+}
+
+/* Say in the packet's header how many requests it takes. */
+static void rx_set_buffers(struct net_rx *rx, unsigned int n)
+{
+	const size_t at = offsetof(struct virtio_net_hdr_v1, num_buffers);
+	struct vhost_req *req = rx->reqs[rx->first];
+	uint16_t num = htole16((uint16_t)n);
+
+	if (rx->nq.hdr_len <= at)
+		return;
+	if (likely(req->in[0].iov_len >= at + sizeof(num)))
+		memcpy((uint8_t *)req->in[0].iov_base + at, &num, sizeof(num));
+	else
+		vhost_req_write(req, at, &num, sizeof(num));
 }
 
 /* The packet is complete, and there is room for it: to the driver with it. */
 static void rx_deliver(struct net_rx *rx)
 {
-	const size_t at = offsetof(struct virtio_net_hdr_v1, num_buffers);
 	unsigned int n = rx_count(rx, rx->pending);
-	uint16_t num = htole16((uint16_t)n);
 	size_t len = rx->pending, part;
 
-	if (rx->pending > rx->covered)
+	if (unlikely(rx->pending > rx->covered))
 		rx_copy_spill(rx);
-	if (rx->nq.hdr_len > at)
-		vhost_req_write(rx->reqs[rx->first], at, &num, sizeof(num));
+	rx_set_buffers(rx, n);
 	for (; n; n--, len -= part) {
 		part = MIN(len, rx->reqs[rx->first]->in_len);
 		rx_push(rx, part);
 	}
 	rx->nq.stats.packets++;
 	rx->nq.stats.bytes += rx->pending - rx->nq.hdr_len;
+	rx->pending = 0;
 }
 
 /* Whether all that the driver's ring can hold is here already. */
@@ -182,32 +207,31 @@ static bool rx_is_full(const struct net_rx *rx)
 /* Make room for the packet which is there, and deliver it. */
 static enum rx_result rx_finish(struct net_rx *rx)
 {
-	bool fits = rx_mergeable(rx) ? rx_want(rx, rx->pending) :
-				       rx->reqs[rx->first]->in_len >= rx->pending;
+	bool fits = rx->mergeable ? rx_want(rx, rx->pending) :
+				    rx->reqs[rx->first]->in_len >= rx->pending;
 
 	if (rx->pending > rx->covered)
 		rx->large = RX_LARGE_FOR;
 	else if (rx->large && rx->pending <= RX_SMALL)
 		rx->large--;
-	if (fits)
+	if (likely(fits)) {
 		rx_deliver(rx);
-	else if (!rx_mergeable(rx) || rx_is_full(rx))
+	} else if (!rx->mergeable || rx_is_full(rx)) {
 		rx->nq.stats.too_long++;
-	else
-		return RX_NO_BUFFER;
-	rx->pending = 0;
-	return RX_GOT;
+		rx->pending = 0;
+	}
+	return rx->pending ? RX_NO_BUFFER : RX_GOT;
 }
 
 static enum rx_result rx_packet(struct net_rx *rx)
 {
-	size_t want = rx->large && rx_mergeable(rx) ? RX_LARGE : RX_SMALL;
+	size_t want = rx->large && rx->mergeable ? RX_LARGE : RX_SMALL;
 	unsigned int cnt;
 	ssize_t n;
 
 	if (rx->pending)
 		return rx_finish(rx);
-	rx_want(rx, rx_mergeable(rx) ? want : 1);
+	rx_want(rx, rx->mergeable ? want : 1);
 	if (!rx->count)
 		return RX_NO_BUFFER;
 	if (rx->reqs[rx->first]->in_len < rx->nq.hdr_len) {
@@ -216,7 +240,7 @@ static enum rx_result rx_packet(struct net_rx *rx)
 		return RX_GOT;
 	}
 	/* A whole chain of the driver's in any case. */
-	cnt = rx_gather(rx, rx_mergeable(rx) ? want : RX_LARGE);
+	cnt = rx_gather(rx, rx->mergeable ? want : RX_LARGE);
 	n = rx->nq.port->ops->rx(rx->nq.port, rx->nq.pair, rx->iov, cnt);
 	if (n == -EAGAIN)
 		return RX_NO_PACKET;
@@ -312,6 +336,21 @@ static void rx_event(evutil_socket_t fd, short what, void *arg)
 }
 
 /*
+ * The worker polls: look at the port, too.  That is a system call, so most looks are left to the
+ * rings, which cost next to nothing.
+ */
+static bool rx_poll(struct vhost_poller *poller)
+{
+	struct net_rx *rx = container_of(poller, struct net_rx, poller);
+	uint64_t packets = rx->nq.stats.packets;
+
+	if (!rx->watching || ++rx->polls % RX_POLL_EVERY)
+		return false;
+	rx_run(rx);
+	return rx->nq.stats.packets != packets;
+}
+
+/*
  * Life
  */
 
@@ -320,15 +359,19 @@ int rx_start(struct net_rx *rx)
 	int fd = rx->nq.port->ops->fd(rx->nq.port, rx->nq.pair);
 	struct event_base *base = vhost_worker_base(vhost_queue_worker(rx->nq.queue));
 
+	rx->mergeable = rx->nq.features & BIT(VIRTIO_NET_F_MRG_RXBUF);
 	rx->first = rx->count = rx->large = 0;
 	rx->pending = rx->room = 0;
 	rx->batch = 1;
 	rx->watching = rx->starved = false;
+	rx->poller.poll = rx_poll;
 	rx->spill = malloc(RX_LARGE);
 	if (fd >= 0)
 		rx->nq.ev = event_new(base, fd, EV_READ | EV_PERSIST, rx_event, rx);
 	if (rx->spill && (rx->nq.ev || fd < 0)) {
 		rx->nq.live = true;
+		if (rx->nq.ev)
+			vhost_worker_add_poller(vhost_queue_worker(rx->nq.queue), &rx->poller);
 		return 0;
 	}
 	free(rx->spill);
@@ -342,8 +385,10 @@ void rx_stop(struct net_rx *rx)
 	rx_rest(rx);
 	rx->nq.live = false;
 	rx_switch(rx);
-	if (rx->nq.ev)
+	if (rx->nq.ev) {
+		vhost_worker_del_poller(vhost_queue_worker(rx->nq.queue), &rx->poller);
 		event_free(rx->nq.ev);
+	}
 	rx->nq.ev = NULL;
 	free(rx->spill);
 }

@@ -526,7 +526,10 @@ static ssize_t tap_rx(struct port *port, unsigned int pair, const struct iovec *
 
 static int tap_tx(struct port *port, unsigned int pair, const struct iovec *iov, unsigned int cnt)
 {
-	return writev(tap_of(port)->fds[pair], iov, (int)cnt) < 0 ? tap_error(errno) : 0;
+	int fd = tap_of(port)->fds[pair];
+	ssize_t n = cnt == 1 ? write(fd, iov->iov_base, iov->iov_len) : writev(fd, iov, (int)cnt);
+
+	return n < 0 ? tap_error(errno) : 0;
 }
 
 static int tap_fd(const struct port *port, unsigned int pair)
@@ -551,8 +554,12 @@ static int tap_set_mtu(struct port *port, unsigned int mtu)
 	return ret == -EPERM && now < mtu ? 0 : ret;
 }
 
+/* A vector costs the kernel some 40 ns a call, and the copy less, since it fetches the packet. */
+#define TAP_WHOLE	2048u
+
 const struct port_ops port_tap = {
 	.name = "tap",
+	.tx_whole = TAP_WHOLE,
 	.open = tap_open,
 	.close = tap_close,
 	.features = tap_features,

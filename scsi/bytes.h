@@ -3,7 +3,9 @@
 #ifndef SCSI_BYTES_H
 #define SCSI_BYTES_H
 
+#include <endian.h>
 #include <stdint.h>
+#include <string.h>
 
 static inline uint16_t get_be16(const uint8_t *p)
 {
@@ -17,12 +19,18 @@ static inline uint32_t get_be24(const uint8_t *p)
 
 static inline uint32_t get_be32(const uint8_t *p)
 {
-	return (uint32_t)get_be16(p) << 16 | get_be16(p + 2);
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return be32toh(v);
 }
 
 static inline uint64_t get_be64(const uint8_t *p)
 {
-	return (uint64_t)get_be32(p) << 32 | get_be32(p + 4);
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return be64toh(v);
 }
 
 static inline void put_be16(uint8_t *p, uint16_t v)

@@ -83,19 +83,23 @@ bool op_supported(const struct scsi_cmd *cmd, const struct scsi_op *op)
 	return !(op->flags & OP_THIN) || scsi_lun_thin(cmd->lun);
 }
 
-/* The first one with this operation code, or behind where it would be. */
-static unsigned int op_first(uint8_t opcode)
-{
-	unsigned int low = 0, high = scsi_ops_count, mid;
+/* Place of the first one of each operation code in the table, or its end. */
+static uint8_t op_first[256];
 
-	while (low < high) {
-		mid = (low + high) / 2;
-		if (scsi_ops[mid].usage[0] < opcode)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+static void op_make_index(void)
+{
+	unsigned int i;
+
+	memset(op_first, (int)scsi_ops_count, sizeof(op_first));
+	for (i = scsi_ops_count; i--;)
+		op_first[scsi_ops[i].usage[0]] = (uint8_t)i;
+}
+
+void scsi_execute_init(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, op_make_index);
 }
 
 /* The command, or NULL; *opcode: there are others with its operation code. */
@@ -104,7 +108,7 @@ static const struct scsi_op *op_find(const struct scsi_cmd *cmd, bool *opcode)
 	unsigned int i;
 
 	*opcode = false;
-	for (i = op_first(cmd->cdb[0]); i < scsi_ops_count; i++) {
+	for (i = op_first[cmd->cdb[0]]; i < scsi_ops_count; i++) {
 		const struct scsi_op *op = &scsi_ops[i];
 
 		if (op->usage[0] != cmd->cdb[0])
@@ -132,11 +136,25 @@ static void op_unknown(struct scsi_cmd *cmd, bool opcode)
  * Judging it
  */
 
+/* The bits which are set and must not be, of eight bytes from this one on; the first in front. */
+static uint64_t op_bad_bits(const struct scsi_cmd *cmd, const struct scsi_op *op, unsigned int at)
+{
+	const uint64_t bad = get_be64(&cmd->cdb[at]) & ~get_be64(&op->usage[at]);
+	const unsigned int len = op->len > at ? op->len - at : 0;
+
+	if (!len)
+		return 0;
+	return len < 8 ? bad >> (64 - 8 * len) : bad;
+}
+
 /* The first byte in which a bit is set that must not be, or 0; *bit is the highest one. */
 static unsigned int op_bad_field(const struct scsi_cmd *cmd, const struct scsi_op *op, int *bit)
 {
 	unsigned int i, bad;
 
+	/* Nearly always there is none, and bytes one by one take long. */
+	if (likely(!op_bad_bits(cmd, op, 0) && !op_bad_bits(cmd, op, 8)))
+		return 0;
 	for (i = 1; i < op->len; i++) {
 		bad = cmd->cdb[i] & ~op->usage[i] & 0xffu;
 		if (bad) {

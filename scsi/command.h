@@ -25,6 +25,9 @@ enum scsi_reset {
 /* Control worker; takes the unit's lock. */
 void scsi_unit_reset(struct scsi_lun *lun, enum scsi_reset why);
 
+/* Before the first command of the process.  Any thread. */
+void scsi_execute_init(void);
+
 /*
  * Carry out a command, which ends with scsi_finish(), at once or later.  cmd->lun is NULL for a
  * unit which does not exist, in a target which does, and for the well-known REPORT LUNS

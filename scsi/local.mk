@@ -41,7 +41,7 @@ tests_unit_test_scsi_hotplug_LDADD = $(scsi_world_ldadd)
 
 check_LTLIBRARIES += tests/libscsifx.la
 tests_libscsifx_la_SOURCES = tests/unit/scsi_fixture.c tests/unit/scsi_fixture.h
-tests_libscsifx_la_LIBADD = scsi/libscsi.la
+tests_libscsifx_la_LIBADD = scsi/libscsi.la tests/libstepped.la frontend/libfrontend.la
 
 scsi_command_tests = \
 	tests/unit/test_scsi_block tests/unit/test_scsi_cdrom tests/unit/test_scsi_primary \

@@ -116,6 +116,20 @@ static void log_reply(struct scsi_cmd *cmd, const struct log_page *page)
 	scsi_reply(cmd, data, 4 + len, get_be16(&cmd->cdb[7]));
 }
 
+/* There is no such page, or the page has no such subpage. */
+static void log_unknown(struct scsi_cmd *cmd)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(log_list); i++) {
+		if (log_list[i].code == (cmd->cdb[2] & 0x3f) && log_list[i].kinds & op_kind(cmd)) {
+			scsi_fail_cdb(cmd, 3, -1);
+			return;
+		}
+	}
+	scsi_fail_cdb(cmd, 2, 5);
+}
+
 /* There is only one set of values: the cumulative ones (PC 01b). */
 void spc_log_sense(struct scsi_cmd *cmd)
 {
@@ -123,7 +137,7 @@ void spc_log_sense(struct scsi_cmd *cmd)
 	const uint8_t pc = cmd->cdb[2] >> 6;
 
 	if (!page)
-		scsi_fail_cdb(cmd, 2, 5);
+		log_unknown(cmd);
 	/* The lists of pages have no values. */
 	else if (pc != 1 && page->code)
 		scsi_fail_cdb(cmd, 2, 7);

@@ -13,7 +13,7 @@
 #include "scsi/command.h"
 #include "scsi/scsi.h"
 
-#define SCSI_ATTENTIONS_MAX	8	/* waiting at a unit; later ones are lost */
+#define SCSI_ATTENTIONS_MAX	12	/* waiting at a unit: room for each code that there is */
 
 /* Additional sense codes of unit attentions, ASC << 8 | ASCQ. */
 enum scsi_attention {
@@ -81,6 +81,8 @@ bool scsi_aborted(const struct scsi_cmd *cmd);
  */
 struct storage_chan *scsi_cmd_chan(const struct scsi_cmd *cmd);
 struct vhost_worker *scsi_nexus_worker(const struct scsi_nexus *nexus);
+/* Small, and different for most of a target's nexuses.  Any thread. */
+unsigned int scsi_nexus_number(const struct scsi_nexus *nexus);
 
 /*
  * For REPORT LUNS: the number of the command's target's first unit from this one on, or -1.

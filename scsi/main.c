@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vhost-user-scsi: SCSI targets with any number of units for a virtual machine. */
 #include <errno.h>
+#include <linux/virtio_scsi.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemons/control.h"
 #include "daemons/daemon.h"
 #include "units.h"
+#include "util.h"
 #include "virtio_scsi.h"
 
 /* The state of a run; the options come first. */
@@ -161,13 +163,18 @@ static struct scsi *call_scsi(const struct control_call *call)
 	return daemon_own(control_run(call));
 }
 
-static int scsi_add_unit(struct scsi *scsi, const char *name, char *why)
+/* The fd is that of its image, or -1; it is owned. */
+static int scsi_add_unit(struct scsi *scsi, const char *name, int fd, char *why)
 {
 	struct unit *u;
 	int ret = unit_new(&scsi->units, name, &u, why);
 
-	if (ret)
+	if (ret) {
+		close_fd(&fd);
 		return ret;
+	}
+	u->fd = fd;
+	u->given = fd >= 0;
 	ret = unit_open(&scsi->units, u, why);
 	if (!ret && option_list_add(&scsi->luns, name)) {
 		snprintf(why, UNIT_WHY_SIZE, "%s", strerror(ENOMEM));
@@ -188,7 +195,7 @@ static void method_lun_add(struct control_call *call, const void *values)
 {
 	char why[UNIT_WHY_SIZE];
 
-	if (scsi_add_unit(call_scsi(call), values, why))
+	if (scsi_add_unit(call_scsi(call), values, control_take_fd(call), why))
 		control_fail(call, "%s", why);
 	else
 		control_reply(call, NULL);
@@ -339,15 +346,25 @@ static void scsi_status(struct daemon_run *run, struct json_object *status)
 	json_add(status, "units", units);
 }
 
-static const char *const counters[] = { "malformed", NULL };
+static const char *const counters[] = {
+	"malformed", "no_data", "data_in", "data_in_bytes", "data_out", "data_out_bytes", "refused",
+	"failed", NULL
+};
 
 static void scsi_queue_stats(struct daemon_run *run, unsigned int queue, uint64_t *values)
 {
 	const struct scsi *scsi = daemon_own(run);
-	struct virtio_scsi_stats stats;
+	struct virtio_scsi_stats s;
 
-	virtio_scsi_stats(scsi->device, queue, &stats);
-	values[0] = stats.malformed;
+	virtio_scsi_stats(scsi->device, queue, &s);
+	values[0] = s.malformed;
+	values[1] = s.commands[VIRTIO_SCSI_NO_DATA];
+	values[2] = s.commands[VIRTIO_SCSI_DATA_IN];
+	values[3] = s.bytes[VIRTIO_SCSI_DATA_IN];
+	values[4] = s.commands[VIRTIO_SCSI_DATA_OUT];
+	values[5] = s.bytes[VIRTIO_SCSI_DATA_OUT];
+	values[6] = s.refused;
+	values[7] = s.failed;
 }
 
 static const struct control_method methods[] = {
@@ -382,6 +399,9 @@ int main(int argc, char **argv)
 		.status = scsi_status,
 		.counters = counters,
 		.queue_stats = scsi_queue_stats,
+		.pauses = true,
+		.first_request = VIRTIO_SCSI_QUEUE_REQUEST,
+		.overhead = sizeof(struct virtio_scsi_cmd_req) + sizeof(struct virtio_scsi_cmd_resp),
 	};
 
 	return daemon_main(&scsi_daemon, argc, argv);

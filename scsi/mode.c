@@ -108,7 +108,8 @@ static bool mode_wanted(const struct scsi_cmd *cmd, const struct mode_page *page
 
 	if (!(page->kinds & op_kind(cmd)) || (code != 0x3f && code != page->code))
 		return false;
-	return sub == 0xff || sub == page->sub;
+	/* All pages are asked for without their subpages, or with them; the rest is reserved. */
+	return sub == 0xff || (sub == page->sub && (code != 0x3f || !sub));
 }
 
 /* Bytes of all pages wanted, at p. */
@@ -169,6 +170,21 @@ static void mode_reply(struct scsi_cmd *cmd, const uint8_t *list, size_t len, si
 	scsi_reply(cmd, data, 8 + len, get_be16(&cmd->cdb[7]));
 }
 
+/* There is no such page, or the page has no such subpage. */
+static void mode_unknown(struct scsi_cmd *cmd)
+{
+	const uint8_t code = cmd->cdb[2] & 0x3f;
+	bool known = code == 0x3f;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(mode_pages); i++)
+		known |= mode_pages[i].code == code && mode_pages[i].kinds & op_kind(cmd);
+	if (known)
+		scsi_fail_cdb(cmd, 3, -1);
+	else
+		scsi_fail_cdb(cmd, 2, 5);
+}
+
 void spc_mode_sense(struct scsi_cmd *cmd)
 {
 	const bool no_descriptor = cmd->cdb[1] & 0x08, is_long = cmd->cdb[1] & 0x10;
@@ -183,7 +199,7 @@ void spc_mode_sense(struct scsi_cmd *cmd)
 		descriptor = mode_block_descriptor(cmd->lun, is_long, list);
 	len = mode_fill_wanted(cmd, list + descriptor);
 	if (!len)
-		scsi_fail_cdb(cmd, 2, 5);
+		mode_unknown(cmd);
 	else
 		mode_reply(cmd, list, descriptor + len, descriptor);
 }

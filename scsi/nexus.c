@@ -6,8 +6,9 @@
  * attributes say that it has to wait (SAM-5 8): an ORDERED command waits for all before it, and
  * all behind wait for it; HEAD OF QUEUE waits for nobody.  Those which wait are behind all
  * others in the list, and begin when the end of a command makes it possible.  The order is
- * that in which this worker has got them: commands of different request queues, whose workers
- * are different, are in no order anyway when the driver sends one without awaiting the other.
+ * that in which this worker has got them.  Between request queues there is none: VIRTIO 5.6.6
+ * leaves it to the driver to await a command before it sends another one, which shall come after
+ * it, on another queue.
  *
  * A command which begins gets the unit attention if there is one, otherwise it is carried out.
  */
@@ -314,6 +315,11 @@ struct vhost_worker *scsi_nexus_worker(const struct scsi_nexus *nexus)
 	return nexus->worker;
 }
 
+unsigned int scsi_nexus_number(const struct scsi_nexus *nexus)
+{
+	return nexus->id;
+}
+
 int scsi_next_lun(const struct scsi_cmd *cmd, unsigned int from)
 {
 	const struct scsi_table *paths = &cmd->nexus->paths;
@@ -385,6 +391,7 @@ int scsi_nexus_open(struct scsi_target *target, struct vhost_worker *w,
 	nexus->worker = w;
 	/* A unit comes or goes either before this, or its sweep knows this nexus. */
 	pthread_mutex_lock(&target->lock);
+	nexus->id = target->opened++;
 	ret = nexus_add_paths(nexus);
 	if (!ret)
 		nexus_link(nexus);

@@ -130,6 +130,7 @@ void spc_report_luns(struct scsi_cmd *cmd);
 void spc_report_opcodes(struct scsi_cmd *cmd);
 void spc_report_tmfs(struct scsi_cmd *cmd);
 void spc_request_sense(struct scsi_cmd *cmd);
+void spc_send_diagnostic(struct scsi_cmd *cmd);
 void spc_start_stop(struct scsi_cmd *cmd);
 void spc_test_unit_ready(struct scsi_cmd *cmd);
 

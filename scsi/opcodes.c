@@ -66,6 +66,11 @@ const struct scsi_op scsi_ops[] = {
 		.usage = { 0x1b, 0x01, 0x00, 0x00, 0x03, 0x00 },
 	},
 	{
+		.name = "SEND DIAGNOSTIC", .run = spc_send_diagnostic, .len = 6,
+		.flags = OP_UNITS,
+		.usage = { 0x1d, 0x17, 0x00, 0x00, 0x00, 0x00 },
+	},
+	{
 		.name = "PREVENT ALLOW MEDIUM REMOVAL", .run = spc_prevent_allow, .len = 6,
 		.flags = OP_UNITS | OP_ALWAYS_UNLESS,
 		.usage = { 0x1e, 0x00, 0x00, 0x00, 0x01, 0x00 },

@@ -3,20 +3,37 @@
  * Which commands that write blocks of a unit may do so at the same time.
  *
  * COMPARE AND WRITE (SBC-3 5.3) and ORWRITE read, decide and write, and nobody may write in
- * between.  So all commands which write stand in a list of the unit, in the order of their
- * coming, from before their first operation until after their last.  A command waits while
- * one before it overlaps with it and one of the two is exclusive; who leaves wakes those who
- * have waited for it.  Nobody overtakes, so nobody starves.
+ * between: they are exclusive.  They are rare, so all others pay for them as little as possible.
  *
- * Without an exclusive command, which is nearly always, nobody looks at the list.
+ * As long as there is no exclusive command, who writes only counts himself, in a counter which
+ * his worker shares with few others, and looks whether there is one.  With one, all that come
+ * stand in a list of the unit, in the order of their coming, from before their first operation
+ * until after their last.  There, a command waits while one before it overlaps with it and one of the two is
+ * exclusive; who leaves wakes those who have waited for it.  Nobody overtakes, so nobody starves.
+ * Besides, an exclusive command waits until those who were only counted have all ended.
+ *
+ * Counting and looking is the one side, announcing oneself and adding up the counters the other:
+ * each writes first and reads then, all with sequential consistency, so at least one of the two
+ * sees the other.  The same goes for the end of who is counted.
  */
 #include "scsi/op.h"
+
+enum { RANGE_NONE, RANGE_COUNTED, RANGE_LISTED };
+
+static atomic_uint *range_counter(const struct scsi_cmd *cmd)
+{
+	return &cmd->lun->spc.counted[scsi_nexus_number(cmd->nexus) % SPC_COUNTERS].n;
+}
 
 static bool range_overlaps(const struct scsi_cmd *a, const struct scsi_cmd *b)
 {
 	/* Both end within the unit, so the sums do not wrap. */
 	return a->lba < b->lba + b->blocks && b->lba < a->lba + a->blocks;
 }
+
+/*
+ * The list; all with the unit's lock held
+ */
 
 static bool range_hindered(const struct scsi_cmd *cmd)
 {
@@ -29,34 +46,30 @@ static bool range_hindered(const struct scsi_cmd *cmd)
 	return false;
 }
 
-static void range_run(struct vhost_work *work)
+/* Once nobody is counted, nobody will be who has come before. */
+static bool range_alone(struct scsi_cmd *cmd)
 {
-	struct scsi_cmd *cmd = container_of(work, struct scsi_cmd, work);
-	struct storage_chan *chan = scsi_cmd_chan(cmd);
+	unsigned int i;
 
-	cmd->go(cmd);
-	storage_commit(chan);
+	for (i = 0; i < SPC_COUNTERS && !cmd->range_alone; i++) {
+		if (atomic_load(&cmd->lun->spc.counted[i].n))
+			return false;
+	}
+	cmd->range_alone = true;
+	return true;
 }
 
-void range_enter(struct scsi_cmd *cmd, bool exclusive, void (*go)(struct scsi_cmd *cmd))
+static bool range_waits(struct scsi_cmd *cmd)
 {
-	struct scsi_lun *lun = cmd->lun;
-	bool waits;
+	return (cmd->range_exclusive && !range_alone(cmd)) || range_hindered(cmd);
+}
 
-	cmd->go = go;
-	cmd->work.fn = range_run;
-	cmd->range_exclusive = exclusive;
+static void range_link(struct spc_state *spc, struct scsi_cmd *cmd)
+{
 	cmd->range_next = NULL;
-	pthread_mutex_lock(&lun->lock);
-	cmd->range_link = lun->spc.writers_end;
+	cmd->range_link = spc->writers_end;
 	*cmd->range_link = cmd;
-	lun->spc.writers_end = &cmd->range_next;
-	lun->spc.exclusive += exclusive;
-	waits = lun->spc.exclusive && range_hindered(cmd);
-	cmd->range_waits = waits;
-	pthread_mutex_unlock(&lun->lock);
-	if (!waits)
-		go(cmd);
+	spc->writers_end = &cmd->range_next;
 }
 
 static void range_unlink(struct spc_state *spc, struct scsi_cmd *cmd)
@@ -68,27 +81,93 @@ static void range_unlink(struct spc_state *spc, struct scsi_cmd *cmd)
 		spc->writers_end = cmd->range_link;
 }
 
-/* Those who have waited for cmd go on, on their own workers. */
-static void range_wake(struct spc_state *spc, const struct scsi_cmd *cmd)
+/* Those who need not wait any more go on, on their own workers. */
+static void range_wake(struct spc_state *spc)
 {
 	struct scsi_cmd *c;
 
 	for (c = spc->writers; c; c = c->range_next) {
-		if (!c->range_waits || !range_overlaps(c, cmd) || range_hindered(c))
+		if (!c->range_waits || range_waits(c))
 			continue;
 		c->range_waits = false;
 		vhost_worker_post(scsi_nexus_worker(c->nexus), &c->work);
 	}
 }
 
+/*
+ * Coming and going
+ */
+
+/* False: there is an exclusive command. */
+static bool range_count(struct scsi_cmd *cmd)
+{
+	atomic_fetch_add(range_counter(cmd), 1);
+	if (likely(!atomic_load(&cmd->lun->spc.exclusive)))
+		return true;
+	atomic_fetch_sub(range_counter(cmd), 1);
+	return false;
+}
+
+static void range_run(struct vhost_work *work)
+{
+	struct scsi_cmd *cmd = container_of(work, struct scsi_cmd, work);
+	struct storage_chan *chan = scsi_cmd_chan(cmd);
+
+	cmd->go(cmd);
+	storage_commit(chan);
+}
+
+/* False: go() comes later. */
+static bool range_enlist(struct scsi_cmd *cmd, bool exclusive, void (*go)(struct scsi_cmd *cmd))
+{
+	struct spc_state *spc = &cmd->lun->spc;
+	bool waits;
+
+	cmd->go = go;
+	cmd->work.fn = range_run;
+	cmd->range_exclusive = exclusive;
+	cmd->range_alone = false;
+	pthread_mutex_lock(&cmd->lun->lock);
+	range_link(spc, cmd);
+	atomic_fetch_add(&spc->exclusive, exclusive);
+	cmd->range_waits = waits = range_waits(cmd);
+	/* It may have been counted for a moment, which somebody has seen. */
+	range_wake(spc);
+	pthread_mutex_unlock(&cmd->lun->lock);
+	return !waits;
+}
+
+void range_enter(struct scsi_cmd *cmd, bool exclusive, void (*go)(struct scsi_cmd *cmd))
+{
+	cmd->range = RANGE_COUNTED;
+	if (likely(!exclusive && range_count(cmd))) {
+		go(cmd);
+		return;
+	}
+	cmd->range = RANGE_LISTED;
+	if (range_enlist(cmd, exclusive, go))
+		go(cmd);
+}
+
 void range_leave(struct scsi_cmd *cmd)
 {
 	struct scsi_lun *lun = cmd->lun;
+	struct spc_state *spc = &lun->spc;
+	const bool listed = cmd->range == RANGE_LISTED;
 
+	if (cmd->range == RANGE_NONE)
+		return;
+	cmd->range = RANGE_NONE;
+	if (!listed) {
+		atomic_fetch_sub(range_counter(cmd), 1);
+		if (likely(!atomic_load(&spc->exclusive)))
+			return;
+	}
 	pthread_mutex_lock(&lun->lock);
-	range_unlink(&lun->spc, cmd);
-	if (lun->spc.exclusive)
-		range_wake(&lun->spc, cmd);
-	lun->spc.exclusive -= cmd->range_exclusive;
+	if (listed)
+		range_unlink(spc, cmd);
+	range_wake(spc);
+	if (listed)
+		atomic_fetch_sub(&spc->exclusive, cmd->range_exclusive);
 	pthread_mutex_unlock(&lun->lock);
 }

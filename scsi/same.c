@@ -230,7 +230,7 @@ void sbc_unmap(struct scsi_cmd *cmd)
 	uint32_t sense;
 
 	cmd->job = NULL;
-	cmd->range_link = NULL;
+	cmd->range = 0;
 	if (!len) {
 		scsi_good(cmd);
 		return;

@@ -50,7 +50,7 @@ static bool sbc_in_range(struct scsi_cmd *cmd)
 bool sbc_extent_any(struct scsi_cmd *cmd)
 {
 	cmd->job = NULL;
-	cmd->range_link = NULL;
+	cmd->range = 0;
 	sbc_decode(cmd);
 	return sbc_in_range(cmd);
 }
@@ -108,8 +108,7 @@ unsigned int sbc_durability(const struct scsi_cmd *cmd, bool fua)
 
 void sbc_end(struct scsi_cmd *cmd)
 {
-	if (cmd->range_link)
-		range_leave(cmd);
+	range_leave(cmd);
 	sbc_job_free(cmd->job);
 	scsi_finish(cmd);
 }
@@ -211,7 +210,7 @@ void sbc_read(struct scsi_cmd *cmd)
 void sbc_read_part(struct scsi_cmd *cmd, uint64_t lba, uint64_t blocks)
 {
 	cmd->job = NULL;
-	cmd->range_link = NULL;
+	cmd->range = 0;
 	cmd->lba = lba;
 	cmd->blocks = blocks;
 	if (sbc_in_range(cmd) && sbc_within(cmd, sbc_limit(cmd->lun, SBC_TRANSFER_MAX)) &&
@@ -272,11 +271,10 @@ void sbc_prefetch(struct scsi_cmd *cmd)
  * What there is
  */
 
+/* All ones if there are no blocks, from which initiators count to none. */
 static uint64_t sbc_last(const struct scsi_lun *lun)
 {
-	const uint64_t blocks = scsi_lun_blocks(lun);
-
-	return blocks ? blocks - 1 : 0;
+	return scsi_lun_blocks(lun) - 1;
 }
 
 void sbc_read_capacity10(struct scsi_cmd *cmd)

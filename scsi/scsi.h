@@ -101,7 +101,8 @@ struct scsi_cmd {
 	/* private to whoever carries it out */
 	uint64_t lba, blocks;
 	struct scsi_cmd *range_next, **range_link;	/* in the unit's list of writers */
-	bool range_exclusive, range_waits;
+	uint8_t range;			/* of range.c, as these: whether it counts as a writer */
+	bool range_exclusive, range_alone, range_waits;
 	void (*go)(struct scsi_cmd *cmd);
 	void *job;
 	struct vhost_work work;

@@ -25,13 +25,24 @@ enum spc_mode {
 /* Of which errors LOG SENSE tells. */
 enum spc_error { SPC_WRITE_ERRORS, SPC_READ_ERRORS, SPC_VERIFY_ERRORS, SPC_ERRORS };
 
+/* Counters of writers; who shares one loses time only. */
+#define SPC_COUNTERS	8u
+
+struct spc_counter {
+	atomic_uint n;
+	uint8_t pad[60];		/* no two in a cache line */
+};
+
 struct spc_state {
 	atomic_uint modes;		/* changed under the lock, read by any thread */
 	_Atomic uint64_t errors[SPC_ERRORS];	/* any thread */
 
-	/* Commands which write, in the order of their coming, see range.c. */
+	/* Commands which write, see range.c.  Any thread: */
+	struct spc_counter counted[SPC_COUNTERS];	/* number of those outside the list */
+	atomic_uint exclusive;		/* number of those which tolerate no others; changed under
+					 * the lock */
+	/* in the order of their coming */
 	struct scsi_cmd *writers, **writers_end;
-	unsigned int exclusive;		/* number of those which tolerate no others */
 };
 
 #define PR_REGISTRATIONS	64	/* which a unit remembers at most */

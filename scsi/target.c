@@ -299,6 +299,7 @@ int scsi_target_new(struct scsi_target **result, struct vhost_worker *control,
 
 	if (!target)
 		return -ENOMEM;
+	scsi_execute_init();
 	target->control = control;
 	target->ops = *ops;
 	target->arg = arg;

@@ -79,6 +79,7 @@ struct scsi_target {
 	struct scsi_table luns;
 	/* under the lock */
 	struct scsi_nexus *nexuses;
+	unsigned int opened;		/* nexuses, so far */
 };
 
 /* One of them has ended; frees the target if it is time. */
@@ -104,6 +105,7 @@ void scsi_lun_forget_attention(struct scsi_lun *lun, uint16_t asc_ascq);
 struct scsi_nexus {
 	struct scsi_target *target;
 	struct vhost_worker *worker;
+	unsigned int id;		/* constant */
 	struct scsi_nexus *next, **link;
 	struct scsi_table paths;
 	struct scsi_path *touched;	/* since the last commit */

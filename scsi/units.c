@@ -138,6 +138,7 @@ static const char *unit_parse(const struct units *units, struct unit *u, char wh
 
 static void unit_destroy(struct unit *u)
 {
+	close_fd(&u->fd);
 	free(u->text);
 	free(u->name);
 	free(u);
@@ -150,6 +151,7 @@ int unit_new(struct units *units, const char *name, struct unit **unit, char why
 	const char *wrong = NULL;
 
 	if (u) {
+		u->fd = -1;
 		u->name = strdup(name);
 		u->text = strdup(name);
 	}
@@ -176,7 +178,7 @@ int unit_new(struct units *units, const char *name, struct unit **unit, char why
 /* Whether the image of the one can be that of the other. */
 static bool unit_same_image(const struct unit *a, const struct unit *b)
 {
-	return a->image && a->file && b->file && !strcmp(a->file, b->file) &&
+	return a->image && !a->given && !b->given && a->file && b->file && !strcmp(a->file, b->file) &&
 	       a->engine == b->engine && a->cache == b->cache && a->locking == b->locking &&
 	       a->block_size == b->block_size && a->size == b->size && a->cdrom == b->cdrom &&
 	       a->read_only == b->read_only;
@@ -196,6 +198,7 @@ static int unit_open_image(struct unit *u, char *why)
 {
 	const struct storage_params params = {
 		.path = u->file,
+		.fd = u->given ? &u->fd : NULL,
 		.engine = u->engine,
 		.cache = u->cache,
 		.read_only = u->read_only || u->cdrom,
@@ -211,6 +214,7 @@ static int unit_open_image(struct unit *u, char *why)
 		return -ENOMEM;
 	}
 	ret = storage_open(&image->storage, &params, why, UNIT_WHY_SIZE);
+	close_fd(&u->fd);
 	if (ret)
 		free(image);
 	else
@@ -266,8 +270,40 @@ void unit_log(const struct unit *u)
 		   info.read_only ? ", read-only" : "");
 }
 
+/* FNV-1a. */
+static uint64_t unit_hash(uint64_t h, const void *data, size_t n)
+{
+	const uint8_t *p = data;
+
+	while (n--)
+		h = (h ^ *p++) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+/*
+ * Initiators take units of the same serial number for ways to one disk, whichever device they are
+ * behind.  So unless it is given, it is made of what makes the unit another one than all others of
+ * this host, and stays the same from run to run: the image's path and the address.
+ */
+static const char *unit_serial(const struct unit *u, char buf[SERIAL_MAX + 1])
+{
+	const uint16_t address[2] = { u->address.target, u->address.lun };
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	char *path;
+
+	if (u->serial || !u->file)
+		return u->serial;
+	path = realpath(u->file, NULL);
+	h = unit_hash(h, path ? path : u->file, strlen(path ? path : u->file));
+	h = unit_hash(h, address, sizeof(address));
+	snprintf(buf, SERIAL_MAX + 1, "%016" PRIx64, h);
+	free(path);
+	return buf;
+}
+
 int unit_serve(struct units *units, struct unit *u, char why[UNIT_WHY_SIZE])
 {
+	char serial[SERIAL_MAX + 1];
 	const struct scsi_lun_params params = {
 		.address = u->address,
 		.storage = u->image ? u->image->storage : NULL,
@@ -275,7 +311,7 @@ int unit_serve(struct units *units, struct unit *u, char why[UNIT_WHY_SIZE])
 		.timeout = u->timeout,
 		.cdrom = u->cdrom,
 		.block_size = u->cdrom ? 0 : block_size_of[u->block_size],
-		.serial = u->serial,
+		.serial = unit_serial(u, serial),
 		.reservations = u->reservations,
 	};
 

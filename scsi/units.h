@@ -38,6 +38,8 @@ struct unit {
 	char *name;			/* how --lun has it */
 	struct scsi_address address;
 	struct image *image;		/* NULL: passthrough, or not opened yet */
+	int fd;				/* of the image, until it is opened; -1: none */
+	bool given;			/* there was one: file is only its name */
 	bool leaving;			/* it is being removed */
 	struct unit *next;
 };

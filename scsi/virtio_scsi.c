@@ -155,6 +155,21 @@ static void vs_refuse(struct vs_cmd *vc, uint8_t code)
 	vs_respond(vc, code);
 }
 
+static void vs_note(struct virtio_scsi_stats *stats, const struct scsi_cmd *cmd)
+{
+	enum virtio_scsi_kind kind = cmd->out_len ? VIRTIO_SCSI_DATA_OUT :
+				     cmd->in_len ? VIRTIO_SCSI_DATA_IN : VIRTIO_SCSI_NO_DATA;
+
+	if (unlikely(cmd->outcome != SCSI_DONE)) {
+		stats->failed++;
+	} else if (unlikely(cmd->status != SCSI_GOOD)) {
+		stats->refused++;
+	} else {
+		stats->commands[kind]++;
+		stats->bytes[kind] += cmd->transferred;
+	}
+}
+
 static void vs_done(struct scsi_cmd *cmd)
 {
 	static const uint8_t codes[] = {
@@ -166,6 +181,7 @@ static void vs_done(struct scsi_cmd *cmd)
 	};
 	struct vs_cmd *vc = container_of(cmd, struct vs_cmd, cmd);
 
+	vs_note(&vs_queue(vc->req->queue)->stats, cmd);
 	if (unlikely(cmd->outcome != SCSI_DONE)) {
 		cmd->status = SCSI_GOOD;
 		cmd->sense_len = cmd->transferred = 0;
@@ -219,7 +235,8 @@ static void vs_begin(struct vs_queue *vq, struct vhost_req *req)
 		vs_malformed(req);
 		return;
 	}
-	memset(head.cdb, 0, sizeof(head.cdb));
+	if (unlikely(header < sizeof(head)))
+		memset(head.cdb, 0, sizeof(head.cdb));
 	vhost_req_read(req, 0, &head, MIN(sizeof(head), header));
 	vc->req = req;
 	vc->copy = NULL;

@@ -36,8 +36,16 @@ struct virtio_scsi_params {
 	void (*connection)(void *arg, bool up);
 };
 
+/* What a command does with data. */
+enum virtio_scsi_kind { VIRTIO_SCSI_NO_DATA, VIRTIO_SCSI_DATA_IN, VIRTIO_SCSI_DATA_OUT,
+			VIRTIO_SCSI_KINDS };
+
 /* Since the device was created. */
 struct virtio_scsi_stats {
+	uint64_t commands[VIRTIO_SCSI_KINDS];	/* which ended with GOOD */
+	uint64_t bytes[VIRTIO_SCSI_KINDS];	/* of these */
+	uint64_t refused;		/* commands with another status */
+	uint64_t failed;		/* commands without one: no target, aborted, reset, overrun */
 	uint64_t malformed;		/* requests without room for header or response */
 };
 

@@ -68,6 +68,22 @@ static bool file_wait(unsigned int *waits)
 	return true;
 }
 
+/* What somebody else has opened, as far as that goes. */
+static int file_use_fd(struct file *f, const struct storage_params *params,
+		       const struct storage_why *why)
+{
+	int flags = fcntl(*params->fd, F_GETFL);
+
+	if (flags < 0 || flags & O_PATH)
+		return storage_why(why, -EBADF, "no file descriptor which can be used");
+	if ((flags & O_ACCMODE) != O_RDWR &&
+	    (!params->read_only || (flags & O_ACCMODE) != O_RDONLY))
+		return storage_why(why, -EACCES, "the file descriptor is not open for %s",
+				   params->read_only ? "reading" : "reading and writing");
+	f->fd = fcntl(*params->fd, F_DUPFD_CLOEXEC, 0);
+	return f->fd < 0 ? storage_why(why, -errno, "%s", strerror(errno)) : 0;
+}
+
 /* Open what exists, or create what does not. */
 static int file_open_path(struct file *f, struct storage_info *info,
 			  const struct storage_params *params, const struct storage_why *why)
@@ -77,6 +93,8 @@ static int file_open_path(struct file *f, struct storage_info *info,
 	unsigned int waits = 0;
 	struct stat sb;
 
+	if (params->fd)
+		return file_use_fd(f, params, why);
 	/* Without O_CREAT, and with a block device, O_EXCL means: not if mounted or in use. */
 	if (!params->read_only && !params->shared && !stat(params->path, &sb) && S_ISBLK(sb.st_mode))
 		flags |= O_EXCL;

@@ -92,6 +92,8 @@ enum storage_cache {
 /* How to open an image.  Zero means the default. */
 struct storage_params {
 	const char *path;		/* file or block device; not for the null engine */
+	const int *fd;			/* it has been opened by somebody else, as this, and path is
+					 * only its name; stays the caller's; NULL: it has not */
 	enum storage_engine engine;
 	enum storage_cache cache;
 	bool read_only;

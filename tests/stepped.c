@@ -35,15 +35,28 @@ static int stepped_listen(struct stepped *s)
 	return fd;
 }
 
-void stepped_start(struct stepped *s, const struct vhost_dev_ops *ops,
-		   const struct vhost_dev_params *params, void *opaque)
+void stepped_open(struct stepped *s)
 {
 	*s = (struct stepped){ .fe = { .fd = -1, .backend_fd = -1 } };
 	s->base = event_base_new();
 	stepped_check(s->base);
 	stepped_check(!vhost_worker_new(&s->worker, s->base));
-	stepped_check(!vhost_dev_new(&s->dev, ops, params, opaque));
-	stepped_check(!vhost_dev_listen(s->dev, s->worker, stepped_listen(s)));
+}
+
+void stepped_serve(struct stepped *s, struct vhost_dev *dev)
+{
+	s->dev = dev;
+	stepped_check(!vhost_dev_listen(dev, s->worker, stepped_listen(s)));
+}
+
+void stepped_start(struct stepped *s, const struct vhost_dev_ops *ops,
+		   const struct vhost_dev_params *params, void *opaque)
+{
+	struct vhost_dev *dev;
+
+	stepped_open(s);
+	stepped_check(!vhost_dev_new(&dev, ops, params, opaque));
+	stepped_serve(s, dev);
 }
 
 void stepped_connect(struct stepped *s)
@@ -77,6 +90,23 @@ static void stepped_done(struct vhost_dev *dev, void *arg)
 	s->stopped = true;
 }
 
+void stepped_halt(struct stepped *s)
+{
+	fe_close(&s->fe);
+	stepped_run(s);
+	vhost_dev_stop(s->dev, stepped_done, s);
+	stepped_run(s);
+	while (!s->stopped)
+		event_base_loop(s->base, EVLOOP_ONCE);
+}
+
+void stepped_close(struct stepped *s)
+{
+	stepped_run(s);
+	vhost_worker_free(s->worker);
+	event_base_free(s->base);
+}
+
 void stepped_stop(struct stepped *s)
 {
 	fe_close(&s->fe);
@@ -85,8 +115,7 @@ void stepped_stop(struct stepped *s)
 	stepped_run(s);
 	stepped_check(s->stopped);
 	vhost_dev_free(s->dev);
-	vhost_worker_free(s->worker);
-	event_base_free(s->base);
+	stepped_close(s);
 }
 
 int stepped_count_fds(void)

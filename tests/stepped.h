@@ -38,6 +38,10 @@ void stepped_failed(const char *file, int line, const char *what) __attribute__(
 void stepped_start(struct stepped *s, const struct vhost_dev_ops *ops,
 		   const struct vhost_dev_params *params, void *opaque);
 
+/* The same in steps, for a device which somebody else makes and frees. */
+void stepped_open(struct stepped *s);
+void stepped_serve(struct stepped *s, struct vhost_dev *dev);
+
 /* A connection, which the device has taken if the previous one has ended. */
 void stepped_connect(struct stepped *s);
 
@@ -47,6 +51,9 @@ void stepped_turn(struct stepped *s);
 
 /* Disconnect, stop the device and free all. */
 void stepped_stop(struct stepped *s);
+/* The same in steps: the device is left, which may wait for threads; all the rest. */
+void stepped_halt(struct stepped *s);
+void stepped_close(struct stepped *s);
 
 /* How many fds of this process are open, of the first STEPPED_FDS: by one system call. */
 #define STEPPED_FDS 1024

@@ -22,6 +22,7 @@ struct options {
 	uint64_t area;
 	const char *lun;		/* NULL: 0:0 */
 	unsigned int time_s, requests, pid, timeout_ms, rounds;
+	const char *second;		/* NULL: the same device type */
 	bool packed, indirect, poll, irq, verify, json;
 	const char *load_cpu, *backend_cpus;
 };
@@ -61,7 +62,7 @@ static const struct option_def common_defs[] = {
 };
 
 static const struct option_def single_defs[] = {
-	{ "pid", OPTION_NUMBER, FIELD(pid), .arg = "PID", .min = 1, .max = INT32_MAX,
+	{ "pid", OPTION_NUMBER, FIELD(pid), .arg = "PID", .min = 1, .max = 4194304,
 	  .help = "also tell the CPU time of this process, the back-end" },
 	{ NULL }
 };
@@ -97,6 +98,8 @@ static const struct option_def net_defs[] = {
 static const struct option_def compare_defs[] = {
 	{ "rounds", OPTION_NUMBER, FIELD(rounds), .arg = "N", .min = 1, .max = BENCH_ROUNDS_MAX,
 	  .help = "how often (default 7)" },
+	{ "second", OPTION_TEXT, FIELD(second), .arg = "TYPE",
+	  .help = "device type of the second back-end (default: that of the first)" },
 	{ "load-cpu", OPTION_TEXT, FIELD(load_cpu), .arg = "N",
 	  .help = "the CPU for the load (default: the first)" },
 	{ "backend-cpus", OPTION_TEXT, FIELD(backend_cpus), .arg = "N[,N...]",
@@ -174,8 +177,14 @@ static int options_make(const struct options *o, struct bench *b)
 			.timeout_ms = (int)o->timeout_ms,
 		},
 		.time_s = o->time_s, .requests = o->requests, .pid = o->pid, .json = o->json,
-		.rounds = o->rounds, .load_cpu = o->load_cpu, .backend_cpus = o->backend_cpus,
+		.rounds = o->rounds, .second = o->second ? load_find(o->second) : b->ops,
+		.load_cpu = o->load_cpu, .backend_cpus = o->backend_cpus,
 	};
+	/* All other options must mean the same to both. */
+	if (!b->second || b->second->disk != b->ops->disk || b->second->pairs != b->ops->pairs) {
+		tool_err("--second=%s: not a device type like %s", o->second, b->ops->name);
+		return -1;
+	}
 	if (o->lun && !parse_lun(o->lun, &b->params)) {
 		tool_err("--lun=%s: not a LUN from 0 to 16383, or TARGET:LUN", o->lun);
 		return -1;

@@ -22,6 +22,7 @@ struct bench {
 	unsigned int pid;		/* of the back-end; 0: not told */
 	bool json;
 	unsigned int rounds;		/* of a comparison */
+	const struct load_ops *second;	/* the device type of the second one */
 	const char *load_cpu, *backend_cpus; /* for it; NULL: chosen */
 };
 

@@ -140,8 +140,8 @@ static int turn_clock(const struct load *l, const struct spawn *s, clockid_t *cl
 	return bench_clock(peer.pid, clock);
 }
 
-static int turn_measure(struct compare *c, struct load *l, struct spawn *s,
-			struct bench_result *r)
+static int turn_measure(const struct bench *b, const struct load_ops *ops, struct load *l,
+			struct spawn *s, struct bench_result *r)
 {
 	clockid_t clock;
 	int err = turn_connect(l, s);
@@ -149,11 +149,11 @@ static int turn_measure(struct compare *c, struct load *l, struct spawn *s,
 	if (!err && turn_clock(l, s, &clock))
 		err = load_wrong(l, "its CPU time cannot be told");
 	if (!err)
-		err = load_open(l, c->bench->ops, &c->bench->params);
+		err = load_open(l, ops, &b->params);
 	if (!err)
 		err = load_start(l);
 	if (!err)
-		err = bench_measure(l, c->bench, &clock, NULL, r);
+		err = bench_measure(l, b, &clock, NULL, r);
 	return err ? err : load_stop(l);
 }
 
@@ -186,7 +186,7 @@ static int compare_turn(struct compare *c, unsigned int which, struct turn *turn
 		tool_err("%s: %s", c->argv[which][0], strerror(-err));
 		goto out;
 	}
-	err = turn_measure(c, l, &s, r);
+	err = turn_measure(c->bench, which ? c->bench->second : c->bench->ops, l, &s, r);
 	if (err)
 		spawn_last_words(&s, words, sizeof(words));
 	if (err && !bench_stopped)
@@ -329,14 +329,14 @@ static void compare_print(const struct compare *c)
 	bench_describe(c->bench, text, sizeof(text));
 	printf("%s: %s\n%u rounds of %u s, %u repeated, %u disturbed\n\n", c->bench->ops->name, text,
 	       c->rounds, c->bench->time_s, c->tried - c->rounds, c->disturbed);
-	printf("%-24s %14s %14s   ratio (from to)\n", "median of the rounds", c->argv[0][0],
-	       c->argv[1][0]);
+	printf("%-24s %18.18s %18.18s   ratio (from to)\n", "median of the rounds",
+	       basename(c->argv[0][0]), basename(c->argv[1][0]));
 	for (i = 0; i < ARRAY_SIZE(fields); i++) {
 		struct spread r = compare_ratio(c, fields[i].offset);
 		double a = compare_field(c, 0, fields[i].offset).median;
 		double b = compare_field(c, 1, fields[i].offset).median;
 
-		printf("%-24s %14.*f %14.*f", fields[i].title, fields[i].ratio ? 0 : 3, a,
+		printf("%-24s %18.*f %18.*f", fields[i].title, fields[i].ratio ? 0 : 3, a,
 		       fields[i].ratio ? 0 : 3, b);
 		if (fields[i].ratio)
 			printf("   %.2f (%.2f %.2f)", r.median, r.min, r.max);

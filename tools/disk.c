@@ -12,6 +12,9 @@
 
 #define DISK_WORDS	(DISK_SECTOR / 8)
 
+/* In struct disk.times: a request which concerns the block is in flight. */
+#define DISK_BUSY	(UINT32_C(1) << 31)
+
 /* More are not remembered one by one. */
 #define DISK_BLOCKS_MAX	(UINT64_C(1) << 28)
 
@@ -31,8 +34,7 @@ static int disk_size(struct load *l, struct disk *d, uint64_t bytes)
 	if (l->params.area > bytes)
 		return load_wrong(l, "the disk has %llu bytes only", (unsigned long long)bytes);
 	d->blocks = (l->params.area ? l->params.area : bytes) / l->params.block;
-	d->own = d->blocks / l->num_slots;
-	if (!d->blocks || (d->partition && !d->own))
+	if (!d->blocks || (l->params.verify && d->blocks < l->num_slots))
 		return load_wrong(l, "the disk is too small for so many requests of this size");
 	return 0;
 }
@@ -60,7 +62,6 @@ int disk_open(struct load *l, uint64_t bytes, bool read_only)
 	*d = (struct disk){
 		.load = l,
 		.run = (uint32_t)load_clock(),
-		.partition = l->params.verify || !disk_is_random(l),
 	};
 	l->device = d;
 	err = disk_size(l, d, bytes);
@@ -95,6 +96,12 @@ static uint64_t disk_word(uint64_t a, uint64_t b, unsigned int i)
 	return disk_mix(a) + disk_mix(~b) * (2 * i + 1);
 }
 
+/* How often the block has been written. */
+static uint32_t disk_times(const struct disk *d, uint64_t block)
+{
+	return d->times[block] & ~DISK_BUSY;
+}
+
 static uint64_t disk_stamp(const struct disk *d, uint32_t times)
 {
 	return (uint64_t)d->run << 32 | times;
@@ -102,7 +109,7 @@ static uint64_t disk_stamp(const struct disk *d, uint32_t times)
 
 static void disk_fill(const struct load *l, const struct disk *d, struct load_slot *s)
 {
-	uint64_t sector = disk_sector(l, s), stamp = disk_stamp(d, d->times[s->block] + 1);
+	uint64_t sector = disk_sector(l, s), stamp = disk_stamp(d, disk_times(d, s->block) + 1);
 	uint64_t *word = (uint64_t *)(void *)s->data;
 	uint32_t n;
 	unsigned int i;
@@ -150,7 +157,7 @@ static int disk_check(struct load *l, const struct disk *d, const struct load_sl
 	int err = 0;
 
 	for (n = 0; n < l->params.block / DISK_SECTOR && !err; n++, word += DISK_WORDS)
-		err = disk_check_sector(l, d, word, sector + n, d->times[s->block]);
+		err = disk_check_sector(l, d, word, sector + n, disk_times(d, s->block));
 	return err;
 }
 
@@ -158,32 +165,28 @@ static int disk_check(struct load *l, const struct disk *d, const struct load_sl
  * Requests
  */
 
-static uint64_t disk_own_block(const struct load *l, const struct load_slot *s, uint64_t i)
+/* The next block which was written, once each. */
+static bool disk_next_written(struct disk *d, struct load_slot *s)
 {
-	return s->index + l->num_slots * i;
-}
-
-static bool disk_next_written(struct load *l, const struct disk *d, struct load_slot *s)
-{
-	for (; s->turn < d->own; s->turn++) {
-		s->block = disk_own_block(l, s, s->turn);
+	while (d->next < d->blocks) {
+		s->block = d->next++;
 		if (!d->times[s->block])
 			continue;
-		s->turn++;
 		s->write = false;
 		return true;
 	}
 	return false;
 }
 
-static void disk_choose(struct load *l, const struct disk *d, struct load_slot *s)
+static void disk_choose(struct load *l, struct disk *d, struct load_slot *s)
 {
-	if (!d->partition)
-		s->block = load_random(l) % d->blocks;
-	else if (disk_is_random(l))
-		s->block = disk_own_block(l, s, load_random(l) % d->own);
-	else
-		s->block = disk_own_block(l, s, s->turn++ % d->own);
+	s->block = disk_is_random(l) ? load_random(l) % d->blocks : d->next++ % d->blocks;
+	if (!d->times)
+		return;
+	/* There are more blocks than requests. */
+	while (d->times[s->block] & DISK_BUSY)
+		s->block = (s->block + 1) % d->blocks;
+	d->times[s->block] |= DISK_BUSY;
 }
 
 static bool disk_writes(struct load *l)
@@ -204,13 +207,13 @@ bool disk_next(struct load *l, struct load_slot *s)
 	struct disk *d = l->device;
 
 	if (d->checking)
-		return disk_next_written(l, d, s);
+		return disk_next_written(d, s);
 	disk_choose(l, d, s);
 	s->write = disk_writes(l);
 	if (!d->times)
 		return true;
 	/* Where both happens, what has not been written could not be judged. */
-	if (!d->times[s->block] && l->params.rw == LOAD_RANDRW)
+	if (!disk_times(d, s->block) && l->params.rw == LOAD_RANDRW)
 		s->write = true;
 	if (s->write)
 		disk_fill(l, d, s);
@@ -226,6 +229,7 @@ int64_t disk_done(struct load *l, struct load_slot *s)
 
 	if (!d->times)
 		return (int64_t)l->params.block;
+	d->times[s->block] &= ~DISK_BUSY;
 	if (s->write) {
 		d->times[s->block]++;
 		return (int64_t)l->params.block;
@@ -240,9 +244,7 @@ int64_t disk_done(struct load *l, struct load_slot *s)
 void disk_recheck(struct load *l)
 {
 	struct disk *d = l->device;
-	unsigned int i;
 
 	d->checking = true;
-	for (i = 0; i < l->num_slots; i++)
-		l->slots[i].turn = 0;
+	d->next = 0;
 }

@@ -2,9 +2,8 @@
 /*
  * Which blocks of a disk a load reads and writes, and what is in them.
  *
- * A slot goes through blocks of its own where data is judged or the order is sequential: those
- * whose number is the slot's index modulo the number of slots.  So no two requests in flight
- * concern the same block, and what it must contain is known at any time.
+ * Where data is judged, no two requests in flight concern the same block: one which is busy is
+ * passed over.  So what a block must contain is known at any time.
  *
  * What is written tells by itself to which sector it belongs, and when it was written; each word
  * of a sector follows from the first two.
@@ -19,11 +18,11 @@
 struct disk {
 	struct load *load;
 	uint64_t blocks;		/* of load->params.block bytes, in use */
-	uint64_t own;			/* of them for each slot */
-	uint32_t *times;		/* [blocks], how often it was written; NULL: nothing is judged */
+	uint64_t next;			/* in order */
+	uint32_t *times;		/* [blocks], how often it was written, and DISK_BUSY; NULL:
+					 * nothing is judged */
 	uint32_t unit;			/* SCSI: bytes of a block as commands count them */
 	uint32_t run;			/* which run of the program this is, at random */
-	bool partition;			/* each slot has blocks of its own */
 	bool checking;			/* read all that has been written, once */
 };
 

@@ -113,6 +113,7 @@ int load_connect(struct load *l, const char *path, int wait_ms)
 
 	memset(l, 0, sizeof(*l));
 	err = fe_connect_within(&l->fe, path, wait_ms);
+	l->fe.any_log_reply = true;
 	return err ? load_fail(l, err, "cannot connect") : 0;
 }
 

@@ -21,3 +21,26 @@ tools_vhost_bench_SOURCES = \
 	tools/calm.c tools/calm.h tools/spawn.c tools/spawn.h tools/tool.c tools/tool.h
 tools_vhost_bench_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tools_vhost_bench_LDADD = tools/libload.la daemons/libdaemons.la $(JSON_LIBS)
+
+check_PROGRAMS += tests/tools/bad_backend tests/tools/reflect
+tests_tools_bad_backend_LDADD =
+tests_tools_reflect_LDADD =
+TESTS += tests/tools/bench.sh tests/tools/probe.sh
+EXTRA_DIST += tests/tools/bench.sh tests/tools/lib-tools.sh tests/tools/probe.sh
+
+if HAVE_CHECK
+check_PROGRAMS += tests/unit/test_hist
+TESTS += tests/unit/test_hist
+tests_unit_test_hist_LDADD = tools/libload.la $(CHECK_LIBS)
+endif
+
+# One file for both, found under the name of each; completionsdir is in vhostctl.mk.
+nodist_completions_DATA = tools/completion/vhost-bench tools/completion/vhost-probe
+EXTRA_DIST += tools/completion/vhost-tools.bash
+CLEANFILES += $(nodist_completions_DATA)
+
+$(nodist_completions_DATA): tools/completion/vhost-tools.bash
+	$(AM_V_GEN)$(MKDIR_P) tools/completion && cp $(srcdir)/tools/completion/vhost-tools.bash $@
+
+TESTS += tests/tools/completion.sh
+EXTRA_DIST += tests/tools/completion.sh

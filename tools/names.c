@@ -174,10 +174,11 @@ const struct name_type *name_guess_type(uint64_t features, uint64_t protocol, co
 
 	if (name_is_scsi(config, len))
 		return &types[SCSI];
-	if (protocol & FE_BIT(VU_PROTOCOL_F_CRYPTO_SESSION))
-		return &types[CRYPTO];
 	if (protocol & (FE_BIT(VU_PROTOCOL_F_RARP) | FE_BIT(VU_PROTOCOL_F_NET_MTU)))
 		return &types[NET];
+	/* DPDK has this for networks, too. */
+	if (protocol & FE_BIT(VU_PROTOCOL_F_CRYPTO_SESSION))
+		return &types[CRYPTO];
 	if (len >= 8 && (own & blk_usual) && !(own & ~blk_bits))
 		return &types[BLK];
 	if (own & net_usual)

@@ -30,12 +30,17 @@ void tool_err(const char *fmt, ...)
 	daemon_err("%s", text);
 }
 
-int tool_end(int status)
+static int tool_flush(const char *what)
 {
 	if (!fflush(stdout) && !ferror(stdout))
-		return status;
-	tool_err("standard output: %s", strerror(errno));
-	return TOOL_FAILED;
+		return 0;
+	tool_err("%s: %s", what, strerror(errno));
+	return -EIO;
+}
+
+int tool_end(int status)
+{
+	return tool_flush("standard output") ? TOOL_FAILED : status;
 }
 
 bool tool_act(int argc, char **argv, void (*help)(void), int *status)
@@ -51,6 +56,6 @@ bool tool_act(int argc, char **argv, void (*help)(void), int *status)
 		printf("%s %s\n", tool_name, PACKAGE_VERSION);
 	else
 		return false;
-	*status = tool_end(TOOL_OK);
+	*status = tool_flush("--help") ? TOOL_FAILED : TOOL_OK;
 	return true;
 }

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,11 @@ uint64_t bench_now(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+uint64_t bench_time(const struct bench_target *t)
+{
+	return bench_now(CLOCK_MONOTONIC) - t->idle_ns;
+}
+
 void bench_connect(struct bench_target *t, char *arg)
 {
 	char *pid = strchr(arg, '='), *socket = pid ? strchr(pid, ':') : NULL;
@@ -42,10 +48,23 @@ void bench_connect(struct bench_target *t, char *arg)
 		bench_die(arg, "want NAME=PID:SOCKET", -EINVAL);
 	*pid++ = *socket++ = '\0';
 	t->name = arg;
-	err = clock_getcpuclockid(atoi(pid), &t->clock);
+	t->pid = atoi(pid);
+	err = clock_getcpuclockid(t->pid, &t->clock);
 	if (err)
 		bench_die(t->name, "no such process", -err);
 	bench_check(t, socket, fe_connect(&t->fe, socket));
+}
+
+void bench_pause(const struct bench_target *t)
+{
+	if (t->pid)
+		kill(t->pid, SIGSTOP);
+}
+
+void bench_resume(const struct bench_target *t)
+{
+	if (t->pid)
+		kill(t->pid, SIGCONT);
 }
 
 bool bench_number(const char *text, unsigned int min, unsigned int max, unsigned int *number)
@@ -69,7 +88,8 @@ struct moment {
 
 static struct moment moment_now(struct bench_target *t, const struct bench_plan *plan)
 {
-	return (struct moment){ bench_now(CLOCK_MONOTONIC), bench_now(t->clock), plan->kicks(t) };
+	return (struct moment){ bench_time(t), bench_now(t->clock) - t->idle_cpu_ns,
+				plan->kicks(t) };
 }
 
 static void bench_round(struct bench_target *t, const struct bench_plan *plan,
@@ -78,12 +98,16 @@ static void bench_round(struct bench_target *t, const struct bench_plan *plan,
 	struct moment start, end;
 	uint64_t n;
 
+	if (plan->pause)
+		bench_resume(t);
 	plan->fill(t);
-	plan->drive(t, bench_now(CLOCK_MONOTONIC) + WARMUP_NS);
+	plan->drive(t, bench_time(t) + WARMUP_NS);
 	start = moment_now(t, plan);
 	n = plan->drive(t, start.time + plan->time_ms * UINT64_C(1000000));
 	end = moment_now(t, plan);
 	plan->drain(t);
+	if (plan->pause)
+		bench_pause(t);
 	if (!n)
 		bench_die(t->name, "not one request was done", -ETIMEDOUT);
 	r->rate = (double)n * 1e9 / (double)(end.time - start.time);
@@ -163,12 +187,16 @@ void bench_run(const struct bench_plan *plan, struct bench_target *const *ts, un
 {
 	unsigned int round, i;
 
+	for (i = 0; plan->pause && i < num; i++)
+		bench_pause(ts[i]);
 	for (round = 0; round < plan->rounds; round++)
 		for (i = 0; i < num; i++) {
 			struct bench_target *t = ts[round % 2 ? num - 1 - i : i];
 
 			bench_round(t, plan, &t->results[round]);
 		}
+	for (i = 0; plan->pause && i < num; i++)
+		bench_resume(ts[i]);
 	bench_print(plan, ts, num, label);
 	fflush(stdout);
 }

@@ -5,7 +5,7 @@
  * Machines are noisy, above all those which share their cores with others.  So nothing is
  * compared across time: all back-ends stay connected, each round drives one after the other,
  * in turns forwards and backwards, and what counts is the median of the rounds' ratios.  While one
- * is driven the others sleep.
+ * is driven the others sleep; those which never do by themselves are stopped by a signal.
  *
  * The back-end's CPU time is that of its process with all threads, which includes
  * io_uring's workers.
@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "frontend/frontend.h"
@@ -32,7 +33,9 @@ struct bench_result {
 /* One back-end; a benchmark has more to say of it. */
 struct bench_target {
 	const char *name;
+	pid_t pid;			/* its process; 0: this one */
 	clockid_t clock;		/* CPU time of its process */
+	uint64_t idle_ns, idle_cpu_ns;	/* spent on preparations in rounds, not to be counted */
 	struct fe fe;
 	struct bench_result results[BENCH_ROUNDS_MAX];	/* of the latest run */
 };
@@ -42,6 +45,7 @@ struct bench_plan {
 	unsigned int rounds;
 	unsigned int time_ms;		/* of a round */
 	const char *unit;		/* requests per second, in a word */
+	bool pause;			/* stop the process of who is not driven */
 
 	/* Fill the queues; keep them so until then, for so many requests; empty them. */
 	void (*fill)(struct bench_target *t);
@@ -59,12 +63,18 @@ void bench_run(const struct bench_plan *plan, struct bench_target *const *ts, un
 /* Connect to the back-end NAME=PID:SOCKET. */
 void bench_connect(struct bench_target *t, char *arg);
 
+/* With bench_plan.pause: the process of who is not driven stands still, and goes on. */
+void bench_pause(const struct bench_target *t);
+void bench_resume(const struct bench_target *t);
+
 /* End with a message; the same if err is negative. */
 void bench_die(const char *who, const char *what, int err) __attribute__((noreturn));
 void bench_check(const struct bench_target *t, const char *what, int err);
 
 /* Nanoseconds. */
 uint64_t bench_now(clockid_t clock);
+/* Of CLOCK_MONOTONIC, as far as they count. */
+uint64_t bench_time(const struct bench_target *t);
 
 /* A number of the command line; false, with a message, if it is none or not in the range. */
 bool bench_number(const char *text, unsigned int min, unsigned int max, unsigned int *number);

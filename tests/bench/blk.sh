@@ -2,20 +2,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Compare two block back-ends on tmpfs images, back-end and load on a core each.
 #
-#   tests/bench/blk.sh [--a=WHAT] [--b=WHAT] [--dir=DIR] [--size=BYTES] [options of bench_blk]
+#   tests/bench/blk.sh [--a=WHAT] [--b=WHAT] [--dir=DIR] [--size=BYTES] [--depth=N,N,...]
+#                      [options of vhost-bench compare blk]
 #
 # WHAT is ours, ours:--OPTION,--OPTION... (of vhost-user-blk), qsd, or qsd:KEY=VALUE,...
 # (of its file block device); the default is ours against qsd.  Environment: VHOST_USER_BLK,
-# BENCH_BLK and QSD name the programs; top_builddir says where the first two were built.  It only
+# VHOST_BENCH and QSD name the programs; top_builddir says where the first two were built.  It only
 # prints; slowness is no failure.
 set -u
 . "$(dirname "$0")/lib.sh"
 
 daemon=${VHOST_USER_BLK:-$top_builddir/blk/vhost-user-blk}
-bench=${BENCH_BLK:-$top_builddir/tests/bench/bench_blk}
+bench=${VHOST_BENCH:-$top_builddir/tools/vhost-bench}
 qsd=${QSD:-qemu-storage-daemon}
-a=ours b=qsd dir=/dev/shm size=256M
-options=()
+a=ours b=qsd dir=/dev/shm size=256M depths=1,32,128
+options=(--poll --indirect)
 
 for arg; do
 	case $arg in
@@ -23,15 +24,17 @@ for arg; do
 	--b=*) b=${arg#*=} ;;
 	--dir=*) dir=${arg#*=} ;;
 	--size=*) size=${arg#*=} ;;
-	--help) sed -n '3,10s/^# \?//p' "$0"; exit 0 ;;
+	--depth=*) depths=${arg#*=} ;;
+	--irq) options=("${options[@]/--poll/--irq}") ;;
+	--help) sed -n '3,11s/^# \?//p' "$0"; exit 0 ;;
 	*) options+=("$arg") ;;
 	esac
 done
 
-# Start back-end WHAT under the name NAME, and set target to what bench_blk wants.
-start()
+# make_command NAME WHAT: set command to what runs that back-end on an image of this name.
+make_command()
 {
-	local name=$1 what=$2 args=${2#*:} socket=$work/$1.sock image=$work/$1.img
+	local what=$2 args=${2#*:} image=$work/$1.img
 	local export="type=vhost-user-blk,id=export,node-name=file,writable=on"
 
 	[[ $what == *:* ]] || args=
@@ -40,27 +43,24 @@ start()
 	case $what in
 	ours*)
 		need "$daemon" "build it, or set VHOST_USER_BLK"
-		# shellcheck disable=SC2086 # one word per option
-		taskset -c 1 "$daemon" --socket-path="$socket" --blk-file="$image" ${args//,/ } &
+		# shellcheck disable=SC2206 # one word per option
+		command=("$daemon" --socket-path={} --blk-file="$image" ${args//,/ })
 		;;
 	qsd*)
 		need "$qsd" "Debian has it in qemu-system-common"
-		taskset -c 1 "$qsd" \
-			--blockdev "driver=file,node-name=file,filename=$image${args:+,$args}" \
-			--export "$export,addr.type=unix,addr.path=$socket" &
+		command=("$qsd" --blockdev "driver=file,node-name=file,filename=$image${args:+,$args}"
+			--export "$export,addr.type=unix,addr.path={}")
 		;;
 	*) die "$what: want ours or qsd" ;;
 	esac
-	pids+=($!)
-	target="$name ${what//=/ }=$!:$socket"
 }
 
-need "$bench" "build it with make check, or set BENCH_BLK"
+need "$bench" "build it, or set VHOST_BENCH"
 begin "$dir"
-
-targets=()
-for spec in "a $a" "b $b"; do
-	start "${spec%% *}" "${spec#* }"
-	targets+=("$target")
+make_command a "$a"
+first=("${command[@]}")
+make_command b "$b"
+for depth in ${depths//,/ }; do
+	"$bench" compare blk --depth="$depth" "${options[@]}" -- "${first[@]}" -- "${command[@]}" || exit
+	echo
 done
-taskset -c 0 "$bench" "${options[@]}" "${targets[@]}"

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Benchmarks: built with the tests, run by hand through the scripts.
-check_PROGRAMS += tests/bench/bench_blk
-tests_bench_bench_blk_SOURCES = \
-	tests/bench/bench.c tests/bench/bench.h tests/bench/bench_blk.c tests/bench/bench_disk.h \
-	tests/bench/disk_blk.c tests/bench/disk_scsi.c
-tests_bench_bench_blk_LDADD = frontend/libfrontend.la
+# Benchmarks, run by hand through the scripts: vhost-bench does the work for disks.
+check_PROGRAMS += tests/bench/bench_net tests/bench/bench_tap
+tests_bench_bench_net_SOURCES = \
+	tests/bench/bench.c tests/bench/bench.h tests/bench/bench_net.c \
+	tests/bench/net_load.c tests/bench/net_load.h
+tests_bench_bench_net_LDADD = frontend/libfrontend.la
 
-EXTRA_DIST += tests/bench/blk.sh tests/bench/lib.sh tests/bench/scsi.sh
+tests_bench_bench_tap_SOURCES = \
+	tests/bench/bench.c tests/bench/bench.h tests/bench/bench_tap.c \
+	tests/bench/net_load.c tests/bench/net_load.h tests/bench/tap_wire.c tests/bench/tap_wire.h
+tests_bench_bench_tap_LDADD = frontend/libfrontend.la
+
+EXTRA_DIST += \
+	tests/bench/blk.sh tests/bench/lib.sh tests/bench/net.sh tests/bench/scsi.sh \
+	tests/bench/tap.sh tests/bench/tcp.sh

@@ -3,10 +3,10 @@
 # Compare vhost-user-scsi with vhost-user-blk on images alike, back-end and load on a core each.
 #
 #   tests/bench/scsi.sh [--a=OPTION,...] [--b=OPTION,...] [--dir=DIR] [--size=BYTES]
-#                       [--callgrind] [options of bench_blk]
+#                       [--depth=N,N,...] [--callgrind] [options of vhost-bench compare scsi]
 #
 # a is the SCSI disk, whose OPTIONs are those of its --lun; b is vhost-user-blk with --OPTIONs.
-# Environment: VHOST_USER_SCSI, VHOST_USER_BLK and BENCH_BLK name the programs; top_builddir says
+# Environment: VHOST_USER_SCSI, VHOST_USER_BLK and VHOST_BENCH name the programs; top_builddir says
 # where they were built.  With --callgrind it counts the back-ends' instructions per request instead,
 # at the first depth, with what the kernel does left out.  It only prints; slowness is no failure.
 set -u
@@ -14,9 +14,9 @@ set -u
 
 scsi=${VHOST_USER_SCSI:-$top_builddir/scsi/vhost-user-scsi}
 blk=${VHOST_USER_BLK:-$top_builddir/blk/vhost-user-blk}
-bench=${BENCH_BLK:-$top_builddir/tests/bench/bench_blk}
-a='' b='' dir=/dev/shm size=256M callgrind=
-options=()
+bench=${VHOST_BENCH:-$top_builddir/tools/vhost-bench}
+a='' b='' dir=/dev/shm size=256M callgrind='' depths=1,32,128
+options=(--poll --indirect)
 
 for arg; do
 	case $arg in
@@ -24,51 +24,55 @@ for arg; do
 	--b=*) b=${arg#*=} ;;
 	--dir=*) dir=${arg#*=} ;;
 	--size=*) size=${arg#*=} ;;
+	--depth=*) depths=${arg#*=} ;;
+	--irq) options=("${options[@]/--poll/--irq}") ;;
 	--callgrind) callgrind=yes ;;
-	--help) sed -n '3,13s/^# \?//p' "$0"; exit 0 ;;
+	--help) sed -n '3,12s/^# \?//p' "$0"; exit 0 ;;
 	*) options+=("$arg") ;;
 	esac
 done
 
-# start scsi|blk [WRAPPER...]: run that back-end, and set target to what bench_blk wants of it.
-start()
+# make_command KIND SOCKET: set command to what runs that back-end.
+make_command()
 {
-	local kind=$1 socket=$work/$1.sock image=$work/$1.img
-	shift
+	local image=$work/$1.img
+
 	# Real blocks, not holes.
 	[[ -e $image ]] || head -c "$size" /dev/zero >"$image" || die "no room for $image"
-	if [[ $kind == scsi ]]; then
-		"$@" "$scsi" --socket-path="$socket" --lun="0,file=$image${a:+,$a}" &
-		target=scsi:
+	if [[ $1 == scsi ]]; then
+		command=("$scsi" --socket-path="$2" --lun="0,file=$image${a:+,$a}")
 	else
-		# shellcheck disable=SC2086 # one word per option
-		"$@" "$blk" --socket-path="$socket" --blk-file="$image" ${b//,/ } &
-		target=
+		# shellcheck disable=SC2206 # one word per option
+		command=("$blk" --socket-path="$2" --blk-file="$image" ${b//,/ })
 	fi
-	pids+=($!)
-	target+="$kind=$!:$socket"
 }
 
-# instructions KIND N: count all of the back-end's while it does about N requests.
+# instructions KIND N: count all of the back-end's while it does N requests.
 instructions()
 {
-	local out=$work/$1.$2.callgrind
-	# What libtool has built may be a script which calls the program.
-	start "$1" valgrind --quiet --trace-children=yes --tool=callgrind \
-		--callgrind-out-file="$out.%p" 2>"$work/log"
-	wait_for "$work/$1.sock" "${pids[-1]}"
-	"$bench" "${options[@]}" --count="$2" "$target" || die "$1 failed"
+	local out=$work/$1.$2.callgrind socket=$work/$1.sock
+
+	make_command "$1" "$socket"
+	valgrind --quiet --tool=callgrind --callgrind-out-file="$out" "${command[@]}" 2>"$work/log" &
+	pids+=($!)
+	wait_for "$socket" "${pids[-1]}"
+	"$bench" "$1" "${options[@]}" --depth="${depths%%,*}" --requests="$2" "$socket" >"$work/bench" ||
+		die "$1 failed"
 	end_all
-	count=$(sed -n 's/^totals: //p' "$out".* | sort -n | tail -n1)
+	count=$(sed -n 's/^totals: //p' "$out")
 }
 
-need "$bench" "build it with make check, or set BENCH_BLK"
+need "$bench" "build it, or set VHOST_BENCH"
 need "$scsi" "build it, or set VHOST_USER_SCSI"
 need "$blk" "build it, or set VHOST_USER_BLK"
 begin "$dir"
 
 if [[ $callgrind ]]; then
 	need valgrind "it is in the package of this name"
+	# What libtool has built is a script which calls the program.
+	export LD_LIBRARY_PATH=$top_builddir/libvhost/.libs
+	[[ ! -e ${scsi%/*}/.libs/${scsi##*/} ]] || scsi=${scsi%/*}/.libs/${scsi##*/}
+	[[ ! -e ${blk%/*}/.libs/${blk##*/} ]] || blk=${blk%/*}/.libs/${blk##*/}
 	few=20000 many=60000
 	for kind in scsi blk; do
 		instructions "$kind" $few
@@ -79,9 +83,11 @@ if [[ $callgrind ]]; then
 	exit
 fi
 
-targets=()
-for kind in scsi blk; do
-	start "$kind" taskset -c 1
-	targets+=("$target")
+make_command scsi {}
+first=("${command[@]}")
+make_command blk {}
+for depth in ${depths//,/ }; do
+	"$bench" compare scsi --second=blk --depth="$depth" "${options[@]}" -- \
+		"${first[@]}" -- "${command[@]}" || exit
+	echo
 done
-taskset -c 0 "$bench" "${options[@]}" "${targets[@]}"

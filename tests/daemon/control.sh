@@ -61,6 +61,8 @@ stop_controlled()
 common()
 {
 	check "$1: help" ctl help
+	ctl --json help >"$tmp/help.json"
+	check "$1: the schema agrees" schema_agrees "$1"
 	says "$1: version" "name: vhost-user-$1" version
 	says "$1: status" "status: waiting for a front-end" status
 	says "$1: config" "control: $sockets/$1/vm1.control" config
@@ -80,6 +82,12 @@ common()
 	fails "$1: no such parameter" 1 "foo: unknown" "$socket" log-level foo=1
 	fails "$1: no such method" 1 "no such method" "$socket" foo
 	equal "$1: the list has it" "$1/vm1" "$("$vhostctl" --dir="$sockets" list | sed 's/ .*//')"
+}
+
+schema_agrees()
+{
+	"$top_builddir/tests/daemon/schema" "${top_srcdir:-$interop/../..}/daemons/control.schema.json" \
+		"vhost-user-$1" <"$tmp/help.json"
 }
 
 counted()
@@ -145,6 +153,37 @@ fails "scsi: no address" 1 "lun: it does not begin with" scsi/vm1 lun-remove lun
 equal "scsi: all is as before" "$before" "$(ctl config)"
 check "scsi: what was made stays" [ -e made ]
 check "scsi: what was removed is not locked any more" ctl lun-add lun=9 file=made
+check "scsi: lun-remove" ctl lun-remove lun=9
+
+# with_fd MODE ARG...: a call with such a descriptor of the file.
+with_fd()
+{
+	local mode=$1
+
+	shift
+	case $mode in
+	rw) ctl --fd=9 "$@" 9<>made ;;
+	ro) ctl --fd=9 "$@" 9<made ;;
+	folder) ctl --fd=9 "$@" 9<folder ;;
+	esac
+}
+
+mv made elsewhere && ln elsewhere made
+check "scsi: lun-add with a descriptor" with_fd rw lun-add lun=9 file=known-as
+rm made
+says "scsi: it has the name which was said, and the size of what was given" "file: known-as" status
+says "scsi: it has the size of what was given" "size: 2097152" status
+mv elsewhere made
+fails "scsi: it is in use" 1 "in use" scsi/vm1 lun-add lun=10 file=made
+check "scsi: lun-remove" ctl lun-remove lun=9
+check "scsi: a descriptor to read" with_fd ro lun-add lun=9 file=x read-only=true
+check "scsi: lun-remove" ctl lun-remove lun=9
+equal "scsi: a descriptor to read is not enough to write" \
+	"vhostctl: lun-add: the file descriptor is not open for reading and writing" \
+	"$(with_fd ro lun-add lun=9 file=x 2>&1)"
+check "scsi: a folder is refused" [ "$(with_fd folder lun-add lun=9 file=x read-only=true 2>&1 | wc -l)" = 1 ]
+equal "scsi: no descriptor is left" 0 \
+	"$(find "/proc/${pids[scsi]}/fd" -lname "$work/*" ! -lname "$work/disk" | wc -l)"
 stop_controlled scsi
 
 # --- Networks ---

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Tests of whole daemons on a real socket.
-check_PROGRAMS += tests/daemon/diff_blk
+check_PROGRAMS += tests/daemon/diff_blk tests/daemon/schema
+tests_daemon_schema_SOURCES = tests/daemon/schema.c
+tests_daemon_schema_LDADD = $(JSON_LIBS)
 tests_daemon_diff_blk_SOURCES = tests/daemon/diff_blk.c
 tests_daemon_diff_blk_LDADD = frontend/libfrontend.la
 

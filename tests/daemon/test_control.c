@@ -15,12 +15,14 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "frontend/fe_blk.h"
 #include "tests/tap.h"
 
-#define FEATURES (FE_BIT(VU_F_PROTOCOL_FEATURES) | FE_BIT(VIRTIO_F_VERSION_1))
+#define FEATURES (FE_BIT(VU_F_PROTOCOL_FEATURES) | FE_BIT(VIRTIO_F_VERSION_1) | \
+		  FE_BIT(VIRTIO_BLK_F_FLUSH))
 #define DATA_SIZE 4096u
 #define LINE_MAX_SIZE 65536u		/* of a request, as the manual says */
 #define CLIENTS_MAX 32			/* likewise */
@@ -36,6 +38,7 @@ struct test {
 };
 
 static struct test test;
+static const char *timeout_option = "--handshake-timeout=30";
 static char answer[4 << 20];
 
 /*
@@ -70,7 +73,7 @@ static void daemon_start(const char *threads)
 	if (!test.pid) {
 		dup2(STDERR_FILENO, STDOUT_FILENO);
 		execl(path, path, socket, control, "--engine=null", "--size=1G", "--num-queues=1",
-		      threads, "--log-level=error", (char *)NULL);
+		      threads, timeout_option, "--log-level=error", (char *)NULL);
 		_exit(127);
 	}
 }
@@ -447,6 +450,216 @@ START_TEST(quit)
 }
 END_TEST
 
+/*
+ * Pauses, limits, statistics
+ */
+
+static void call(int fd, const char *method, const char *params, const char *expected)
+{
+	char line[512];
+	int len = snprintf(line, sizeof(line),
+			   "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":{%s}}\n",
+			   method, params);
+
+	say(fd, line, (size_t)len);
+	expect(fd, expected);
+}
+
+static void disk_submit(unsigned int n, uint32_t type)
+{
+	while (n--) {
+		struct fe_blk_req *req = fe_blk_get(&test.blk);
+
+		ck_assert_ptr_nonnull(req);
+		req->type = type;
+		req->len = DATA_SIZE;
+		ck_assert_int_eq(fe_blk_submit(&test.blk, req), 0);
+	}
+}
+
+/* How many come back, until there are n, or within that time. */
+static unsigned int disk_reap(unsigned int n, int timeout_ms)
+{
+	struct fe_blk_req *req;
+	unsigned int i;
+
+	for (i = 0; i < n && !fe_blk_reap(&test.blk, &req, timeout_ms); i++) {
+		ck_assert_int_eq(fe_blk_status(req), VIRTIO_BLK_S_OK);
+		fe_blk_put(&test.blk, req);
+	}
+	return i;
+}
+
+/* Nothing is served, not even by the next front-end, until it is resumed. */
+START_TEST(quiesced)
+{
+	int fd;
+
+	disk_up((unsigned int)_i);
+	fd = client();
+	disk_works();
+	call(fd, "quiesce", "", "\"result\":null");
+	disk_submit(3, VIRTIO_BLK_T_IN);
+	/* By the time of the answers it would have seen them. */
+	call(fd, "status", "", "\"quiesced\":true");
+	call(fd, "stats", "", "\"outstanding\":0,\"requests\":1,");
+	ck_assert_uint_eq(disk_reap(3, 100), 0);
+	call(fd, "quiesce", "", "\"result\":null");
+	call(fd, "resume", "", "\"result\":null");
+	ck_assert_uint_eq(disk_reap(3, TIMEOUT_MS), 3);
+	call(fd, "resume", "", "\"result\":null");
+	call(fd, "status", "", "\"quiesced\":false");
+	close(fd);
+	disk_down();
+}
+END_TEST
+
+static double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static const struct {
+	const char *params;
+	double rate, burst;		/* requests */
+} limits[] = {
+	{ "\"iops\":100,\"iops-burst\":1", 100, 1 },
+	{ "\"iops\":100,\"iops-burst\":4", 100, 4 },
+	/* A request has 4096 bytes of data; the first may come at once, whatever its length. */
+	{ "\"bps\":\"400K\",\"bps-burst\":1", 100, 1 },
+	{ "\"bps\":\"400K\",\"bps-burst\":8192,\"iops\":1000", 100, 3 },
+};
+
+/* It is never faster than allowed, and gets on. */
+START_TEST(limited)
+{
+	unsigned int i = (unsigned int)_i >> 1, done = 0;
+	double since, most;
+	int fd;
+
+	disk_up((unsigned int)_i & 1);
+	fd = client();
+	disk_works();
+	since = seconds();
+	call(fd, "limits", limits[i].params, "\"result\":{\"iops\":");
+	disk_submit(4, VIRTIO_BLK_T_OUT);
+	while (done < 24) {
+		ck_assert_uint_eq(disk_reap(1, TIMEOUT_MS), 1);
+		done++;
+		most = limits[i].burst + 1 + limits[i].rate * (seconds() - since);
+		ck_assert_msg(done <= most, "%u instead of %f", done, most);
+		disk_submit(1, VIRTIO_BLK_T_OUT);
+	}
+	/* So slow that nothing comes any more; and what waits for that hears of the end. */
+	call(fd, "limits", "\"iops\":1,\"bps\":1,\"bps-burst\":1", "\"result\":{");
+	disk_reap(4, 200);
+	disk_submit(test.blk.num_free, VIRTIO_BLK_T_OUT);
+	call(fd, "limits", "\"iops\":0,\"bps\":0", "{\"iops\":0,");
+	ck_assert_uint_eq(disk_reap(4, TIMEOUT_MS), 4);
+	call(fd, "limits", "", "\"bps\":0");
+	/* The process ends with a limit, too. */
+	call(fd, "limits", limits[i].params, "\"result\":{");
+	close(fd);
+	disk_down();
+}
+END_TEST
+
+/* Counters count what was done, and nothing else; a reset lets them begin anew. */
+START_TEST(counted)
+{
+	static const char *const before[] = {
+		"\"requests\":9,", "\"reads\":4,\"read_bytes\":16384,\"read_errors\":0,",
+		"\"writes\":3,\"write_bytes\":12288,", "\"flushes\":2,", "\"outstanding\":0,",
+		"\"oldest_ns\":0,",
+	};
+	static const char *const after[] = {
+		"\"requests\":1,", "\"reads\":1,\"read_bytes\":4096,", "\"writes\":0,", "\"kicks\":1,",
+	};
+	unsigned int i;
+	int fd;
+
+	disk_up((unsigned int)_i);
+	fd = client();
+	for (i = 0; i < 4; i++) {
+		disk_submit(1, VIRTIO_BLK_T_IN);
+		ck_assert_uint_eq(disk_reap(1, TIMEOUT_MS), 1);
+	}
+	disk_submit(3, VIRTIO_BLK_T_OUT);
+	ck_assert_uint_eq(disk_reap(3, TIMEOUT_MS), 3);
+	ck_assert_int_eq(fe_blk_flush(&test.blk), 0);
+	ck_assert_int_eq(fe_blk_flush(&test.blk), 0);
+	for (i = 0; i < sizeof(before) / sizeof(before[0]); i++)
+		call(fd, "stats", "", before[i]);
+	call(fd, "metrics", "", "vhost_user_reads_total{queue=\\\"0\\\"} 4\\n");
+	ck_assert_ptr_nonnull(strstr(answer, "latency_seconds_count{queue=\\\"0\\\"} 9\\n"));
+	ck_assert_ptr_nonnull(strstr(answer, "le=\\\"+Inf\\\"} 9\\n"));
+	ck_assert_ptr_nonnull(strstr(answer, "# EOF\\n\""));
+	call(fd, "stats-reset", "", "\"result\":null");
+	call(fd, "stats", "", "\"requests\":0,");
+	disk_works();
+	for (i = 0; i < sizeof(after) / sizeof(after[0]); i++)
+		call(fd, "stats", "", after[i]);
+	call(fd, "metrics", "", "vhost_user_reads_total{queue=\\\"0\\\"} 5\\n");
+	close(fd);
+	disk_down();
+}
+END_TEST
+
+/*
+ * Front-ends which owe a word
+ */
+
+static int raw_front_end(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", test.socket);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+static void is_dropped(int fd)
+{
+	char byte;
+
+	ck_assert_int_eq(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, TIMEOUT_MS), 1);
+	ck_assert_int_le(recv(fd, &byte, 1, 0), 0);
+	close(fd);
+}
+
+/* They make room for the next one; one whose driver has nothing to say does not have to. */
+START_TEST(owing)
+{
+	/* GET_FEATURES: request, flags, size. */
+	static const uint32_t message[] = { 1, 1, 0 };
+	char reply[20];
+	int fd;
+
+	timeout_option = "--handshake-timeout=1";
+	disk_up(0);
+	disk_works();
+	ck_assert_int_eq(poll(&(struct pollfd){ .fd = test.fe.fd, .events = POLLIN }, 1, 2500), 0);
+	disk_works();
+	fe_close(&test.fe);
+
+	is_dropped(raw_front_end());
+	fd = raw_front_end();
+	ck_assert_int_eq(send(fd, message, sizeof(message), 0), sizeof(message));
+	ck_assert_int_eq(recv(fd, reply, sizeof(reply), MSG_WAITALL), sizeof(reply));
+	ck_assert_int_eq(send(fd, message, 5, 0), 5);
+	is_dropped(fd);
+
+	ck_assert_int_eq(fe_connect(&test.fe, test.socket), 0);
+	ck_assert_int_eq(fe_negotiate(&test.fe, FEATURES, ~UINT64_C(0)), 0);
+	fe_close(&test.fe);
+}
+END_TEST
+
 static Suite *control_suite(void)
 {
 	Suite *s = suite_create("control");
@@ -461,6 +674,13 @@ static Suite *control_suite(void)
 	tcase_add_loop_test(tc, many_clients, 0, 2);
 	tcase_add_test(tc, unwanted_descriptors);
 	tcase_add_loop_test(tc, quit, 0, 2);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("work");
+	tcase_set_timeout(tc, 120);
+	tcase_add_loop_test(tc, quiesced, 0, 2);
+	tcase_add_loop_test(tc, limited, 0, 8);
+	tcase_add_loop_test(tc, counted, 0, 2);
+	tcase_add_test(tc, owing);
 	suite_add_tcase(s, tc);
 	return s;
 }

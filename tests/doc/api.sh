@@ -57,7 +57,7 @@ of name "$tmp/man" >"$tmp/man.all"
 same "the manual knows the header's names, and no others" "$tmp/header.all" "$tmp/man.all"
 
 of field "$tmp/man" >"$tmp/man.fields"
-of member "$tmp/header" | sed -n 's/^struct .* //p' | sort -u >"$tmp/header.members"
+of member "$tmp/header" | sed -n 's/\[.*//; s/^struct .* //p' | sort -u >"$tmp/header.members"
 check "the manual explains each member" diff "$tmp/header.members" <(comm -12 "$tmp/header.members" "$tmp/man.fields")
 grep -oE '[a-z_]+' <(of body "$tmp/header"; cat "$tmp/header.protos") | sort -u >"$tmp/header.words"
 equal "the manual explains nothing else" "" "$(comm -23 "$tmp/man.fields" "$tmp/header.words")"

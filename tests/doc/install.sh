@@ -66,7 +66,7 @@ aliases_lead()
 }
 
 check "make install" install_there || finish
-for name in libvhost.h libvhost.pc vhost-user-blk vhost-user-blk.1 libvhost.3 vhost_dev.3 rng.c template.c; do
+for name in libvhost.h libvhost.pc vhost-user-blk vhost-user-blk.1 vhostctl vhostctl.1 control.schema.json libvhost.3 vhost_dev.3 rng.c template.c; do
 	check "$name is installed" [ -e "$(installed $name)" ]
 done
 check "there is the library's version" [ "$(package --modversion libvhost)" ]

@@ -3,9 +3,9 @@
 # The beginning of every guest's init script: mounts, kernel modules, and results on the console.
 #
 # It runs as process 1 in User-mode Linux (with the host's programs) and in QEMU's guests (with
-# busybox). The host's part has put variables before it: MODULES, the files to load, and what the
-# test wants known. A line "RESULT 0 name" or "RESULT 1 name" on the console becomes a TAP row of
-# the test.
+# busybox). The host's part has put variables before it: MODULES, the files to load, TTY, if that is
+# not the kernel's console, and what the test wants known. A line "RESULT 0 name" or "RESULT 1 name"
+# on the console becomes a TAP row of the test.
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/mnt LC_ALL=C
@@ -101,6 +101,7 @@ mkdir /mnt/fs
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 grep -q ' /dev ' /proc/mounts || mount -t devtmpfs dev /dev
+[ -z "${TTY:-}" ] || exec <$TTY >$TTY 2>&1
 for module in $MODULES; do
 	insmod "$module" || echo "cannot load $module"
 done

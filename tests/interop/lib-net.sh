@@ -91,8 +91,8 @@ logged()
 # How often the guest's stream has made progress; see load_progress.
 stream_progress()
 {
-	[ ! -e "${guest_log:-$(files_of "$1").log}" ] || tr -d '\r' <"${guest_log:-$(files_of "$1").log}" |
-		awk '/^stream: [0-9]+ KiB$/ { n += $2 > last; last = $2 } END { print n + 0 }'
+	[ ! -e "$(log_of "$1")" ] ||
+		awk '/^stream: [0-9]+ KiB\r?$/ { n += $2 > last; last = $2 } END { print n + 0 }' "$(log_of "$1")"
 }
 
 stream_went_on()
@@ -107,7 +107,7 @@ stream_goes_on()
 
 	# The line which is next may be about what was before.
 	before=$(($(stream_progress "$1") + 1))
-	wait_until 90 stream_went_on "$1" "$before" && ! gone "${pids["guest $1"]}"
+	await "$1" 120 stream_went_on "$1" "$before" && ! gone "${pids["guest $1"]}"
 	row $? "$1: the stream goes on, $2"
 }
 

@@ -62,16 +62,17 @@ cpio_of()
 	(cd "$1" && find . | cpio -o -H newc --quiet)
 }
 
-# What a test may set before it starts a guest: more arguments, the memory in MiB and more about
-# it, properties of the disk and of its socket, more of the kernel's command line, and the log, if
-# it is another guest's.
+# What a test may set before it starts a guest: more arguments, the memory in MiB, KiB in addition,
+# and more about it, properties of the disk and of its socket, more of the kernel's command line,
+# and whether the guest may reboot (reset).  To others a reboot is the end, as a panic is.
 qemu_args=()
 memory=256
+memory_rest=0
 memory_properties=
 disk_properties=
 socket_properties=
 kernel_args=
-guest_log=
+on_reboot=shutdown
 
 # set_device_args DAEMON: what QEMU needs for the device, in device_args; a test may have another one.
 set_device_args()
@@ -82,30 +83,35 @@ set_device_args()
 
 declare -A keyboards=()
 
-# files_of NAME: the beginning of the names of a guest's files.
-files_of()
+# kernel_log_of NAME
+kernel_log_of()
 {
-	echo "$tmp/guest-${1//[^a-z0-9]/-}"
+	local log
+
+	log=$(log_of "$1")
+	echo "${log%.log}.kernel"
 }
 
-# qemu NAME DAEMON ARG...: start QEMU with the daemon's device; the serial port's output goes to a
-# log.
+# qemu NAME DAEMON ARG...: start QEMU with the daemon's device; the first serial port's output goes
+# to the guest's log, and the second one's, where its kernel writes, to another.
 qemu()
 {
-	local name=$1 files keyboard device_args
+	local name=$1 files log kernel_log keyboard device_args size=$((memory * 1024 + memory_rest))
 
-	files=$(files_of "$1")
+	files=$(files_of "$1") log=$(log_of "$1") kernel_log=$(kernel_log_of "$1")
 	set_device_args "$2"
 	shift 2
 	mkfifo "$files.keyboard"
 	exec {keyboard}<>"$files.keyboard"
 	keyboards[$name]=$keyboard
 	timeout -k 5 "${guest_deadline:-900}" qemu-system-x86_64 -accel tcg,thread=multi \
-		-m "$memory$memory_properties" -numa node,memdev=m \
-		-object "memory-backend-memfd,id=m,size=${memory}M,share=on" \
-		-display none -nodefaults -chardev stdio,id=tty,signal=off -serial chardev:tty \
+		-m "${size}K$memory_properties" -numa node,memdev=m \
+		-object "memory-backend-memfd,id=m,size=${size}K,share=on" \
+		-display none -nodefaults -action reboot=$on_reboot \
+		-chardev stdio,id=tty,signal=off -serial chardev:tty \
+		-chardev "file,id=kernel,path=$kernel_log,append=on" -serial chardev:kernel \
 		-qmp "unix:$files.qmp,server=on,wait=off" \
-		"${qemu_args[@]}" "${device_args[@]}" "$@" <&"$keyboard" >>"${guest_log:-$files.log}" 2>&1 &
+		"${qemu_args[@]}" "${device_args[@]}" "$@" <&"$keyboard" >>"$log" 2>&1 &
 	pids["guest $name"]=$!
 }
 
@@ -122,29 +128,27 @@ qmp()
 	"$interop/qmp" "$(files_of "$1").qmp" "${@:2}"
 }
 
-# said NAME LINE: whether a guest has printed a line which matches.
-said()
+# Where a guest's processors are, when it hangs.
+describe_guest()
 {
-	tr -d '\r' <"${guest_log:-$(files_of "$1").log}" | grep -qx -- "$2"
-}
+	local name=$1
 
-said_or_gone()
-{
-	said "$@" || gone "${pids["guest $1"]}"
+	set -- human-monitor-command command-line="info registers -a"
+	qmp "$name" query-status
+	{ qmp "$name" "$@" && qmp "$name" "$@"; } | sed 's/\\r\\n/\n/g' | grep -E '^.?CPU#|IP='
 }
 
 # hear NAME LINE: a row which is ok when a guest has printed such a line.
 hear()
 {
-	wait_until 400 said_or_gone "$@" && said "$@"
+	await "$1" 240 said_or_gone "$@" && said "$@"
 	row $? "$1: it says $2"
 }
 
 # How often the guest's load has said that it has made more requests than before, see load.c.
 load_progress()
 {
-	tr -d '\r' <"${guest_log:-$(files_of "$1").log}" |
-		awk '/^load: [0-9]+ requests$/ { n += $2 > last; last = $2 } END { print n + 0 }'
+	awk '/^load: [0-9]+ requests\r?$/ { n += $2 > last; last = $2 } END { print n + 0 }' "$(log_of "$1")"
 }
 
 load_went_on()
@@ -163,7 +167,7 @@ load_goes_on()
 	local before
 
 	before=$(load_progress "$1")
-	wait_until 300 load_went_on_or_gone "$1" "$before" && load_went_on "$1" "$before"
+	await "$1" 240 load_went_on_or_gone "$1" "$before" && load_went_on "$1" "$before"
 	row $? "$1: the load goes on, $2"
 }
 
@@ -176,21 +180,21 @@ start_qemu_guest()
 	shift 2
 	[ -e "$tmp/initrd.cpio" ] || make_initrd
 	mkdir "$files.init"
-	guest_script "/bin/busybox sh" MODULES="$guest_modules" "$@" >"$files.init/init"
+	guest_script "/bin/busybox sh" TTY=/dev/ttyS0 MODULES="$guest_modules" "$@" >"$files.init/init"
 	chmod +x "$files.init/init"
 	# The kernel takes several archives one after the other.
 	{ cat "$tmp/initrd.cpio" && cpio_of "$files.init"; } >"$files.initrd"
 	boot_args=(-kernel "$guest_kernel/vmlinuz" -initrd "$files.initrd"
-		-append "console=ttyS0 panic=-1 loglevel=1 $kernel_args")
+		-append "console=ttyS1 panic=-1 oops=panic loglevel=7 no_timer_check $kernel_args")
 	qemu "$name" "$disk" "${boot_args[@]}"
 }
 
 # end_qemu_guest NAME: wait until it is off, and print its rows.
 end_qemu_guest()
 {
-	end_guest "guest $1"
+	end_guest "$1"
 	exec {keyboards[$1]}>&-
-	guest_rows "$1" "${guest_log:-$(files_of "$1").log}"
+	guest_rows "$1"
 }
 
 # qemu_guest NAME DAEMON [VAR=VALUE...] <COMMANDS: both.

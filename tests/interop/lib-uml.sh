@@ -24,8 +24,9 @@ uml_memory=192M
 # daemons' devices, disks as vda, vdb and so on. The root file system is the host's, read-only.
 start_uml_guest()
 {
-	local name=$1 daemons=$2 files=$tmp/guest-${1//[^a-z0-9]/-} device devices=()
+	local name=$1 daemons=$2 files device devices=()
 
+	files=$(files_of "$1")
 	shift 2
 	guest_script /bin/sh "MODULES=$(module_files "$uml_modules" $uml_drivers | tr '\n' ' ')" "$@" >"$files.init"
 	chmod +x "$files.init"
@@ -61,8 +62,8 @@ uml_said_or_gone()
 # end_uml_guest NAME: wait until it is off, and print the rows for its results.
 end_uml_guest()
 {
-	end_guest "guest $1"
-	guest_rows "$1" "$tmp/guest-${1//[^a-z0-9]/-}.log"
+	end_guest "$1"
+	guest_rows "$1"
 }
 
 # uml_guest NAME "DAEMON..." [VAR=VALUE...] <COMMANDS: both.

@@ -83,16 +83,63 @@ finish()
 	exit 0
 }
 
-# Whatever the daemons and guests said.
+# The end of whatever guests and daemons said.  What tells most comes first, since whoever shows
+# this may cut it: why a guest died, then where it stopped, then the daemons.
 show_logs()
 {
-	local log
+	show_ends 30 "$tmp"/guest-*.kernel
+	show_ends 40 "$tmp"/guest-*.log
+	show_ends 15 "$tmp"/*.log
+}
 
-	for log in "$tmp"/*.log; do
-		[ -s "$log" ] || continue
+# show_ends LINES LOG...: of those which have not been shown.
+declare -A shown=()
+show_ends()
+{
+	local lines=$1 log
+
+	shift
+	for log; do
+		if [ ! -s "$log" ] || [ -n "${shown[$log]:-}" ]; then
+			continue
+		fi
+		shown[$log]=yes
 		echo "# --- ${log##*/} ---"
-		tail -n 100 "$log" | comment
+		brief <"$log" | tail -n "$lines" | comment
 	done
+}
+
+# A daemon's log in brief: messages of the front-end in a row share a line, with how often each
+# came; and so do lines in which a guest's load says how far it is.
+brief()
+{
+	awk '
+		function put(word) {
+			if (length(line) + length(word) > 90)
+				flush_line()
+			line = line (line == "" ? "" : " ") word
+		}
+		function flush_line() {
+			if (line != "")
+				print line
+			line = ""
+		}
+		function flush_word() {
+			if (count)
+				put(count > 1 ? count " x " word : word)
+			count = 0
+		}
+		{ sub(/\r$/, "") }
+		/^vhost-user-[a-z]+: [A-Z_0-9]+$/ || /^(load|stream): [0-9]+ [a-zA-Z]+$/ {
+			now = /^vhost/ ? $2 : $1
+			if (now != word)
+				flush_word()
+			word = now
+			count++
+			next
+		}
+		{ flush_word(); flush_line(); print }
+		END { flush_word(); flush_line() }'
 }
 
 # --- Files and processes ---
@@ -115,15 +162,20 @@ cleanup()
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
 
-# wait_until SECONDS COMMAND...: until the command succeeds, or else fail.
+# A pipe into which nobody writes: to wait for it costs no process, as sleep(1) would.
+exec {nothing}<> <(:)
+
+# wait_until SECONDS COMMAND...: until the command succeeds, or else fail.  The longer it takes, the
+# less often this looks.
 wait_until()
 {
-	local deadline=$((SECONDS + $1))
+	local deadline=$((SECONDS + $1)) pause=5
 
 	shift
 	until "$@"; do
 		[ $SECONDS -lt $deadline ] || return 1
-		sleep 0.05
+		read -rt "0.$(printf %02d $pause)" -u "$nothing"
+		[ $pause -ge 25 ] || pause=$((pause + 1))
 	done
 }
 
@@ -237,31 +289,109 @@ guest_script()
 	echo guest_done
 }
 
-# guest_rows NAME LOG: a row for each result on a guest's console, and one for having got to the
-# end.
+# guest_rows NAME: a row for each result on a guest's console, and one for having got to the end.
 guest_rows()
 {
-	local word status name
+	local word status name log
 
+	log=$(log_of "$1")
 	while read -r word status name; do
 		[ "$word" = RESULT ] || continue
 		row "$status" "$1: $name" || true
-	done < <(tr -d '\r' <"$2")
-	tr -d '\r' <"$2" | grep -qx DONE
+	done < <(tr -d '\r' <"$log")
+	tr -d '\r' <"$log" | grep -qx DONE
 	row $? "$1: the guest got to its end"
 }
 
-# Wait for a guest to switch itself off; timeout(1), which runs it, sees to the deadline. Whether
-# the guest did its work is seen by what it printed: User-mode Linux now and then aborts after it
-# has powered off.
+# files_of NAME: the beginning of the names of a guest's files.
+files_of()
+{
+	echo "$tmp/guest-${1//[^a-z0-9]/-}"
+}
+
+# The log of a guest's console, if it is another guest's, because that one has moved.
+guest_log=
+
+# log_of NAME
+log_of()
+{
+	echo "${guest_log:-$(files_of "$1").log}"
+}
+
+# said NAME LINE: whether a guest has printed a line which matches.
+said()
+{
+	grep -qx -- "$2"$'\r\\?' "$(log_of "$1")"
+}
+
+said_or_gone()
+{
+	said "$@" || gone "${pids["guest $1"]}"
+}
+
+# Guests, by their logs, which did not do in time what they should.  Nobody waits for such a one
+# any more: a guest which hangs costs one deadline, not those of all that it does not do.
+declare -A lost=()
+
+is_lost()
+{
+	[ -n "${lost[$(log_of "$1")]:-}" ]
+}
+
+# What is to be told of a guest which is lost, while it is there.
+describe_guest()
+{
+	:
+}
+
+lose_guest()
+{
+	lost[$(log_of "$1")]=yes
+	echo "# $1: $2; nobody waits for this guest any more"
+	describe_guest "$1" 2>&1 | comment
+}
+
+# await GUEST SECONDS COMMAND...: as wait_until, for something which a guest is to do.
+await()
+{
+	is_lost "$1" && return 1
+	wait_until "${@:2}" && return
+	lose_guest "$1" "it was not done within $2 s"
+	return 1
+}
+
+# A guest which is at work says something from time to time.
+longest_silence=300
+
+# Wait until a guest has gone, unless it is lost, or says nothing for too long.
+await_end()
+{
+	local log pid=${pids["guest $1"]} size last="" heard=$SECONDS
+
+	log=$(log_of "$1")
+	until gone "$pid" || is_lost "$1"; do
+		size=$(stat -c %s "$log")
+		[ "$size" = "$last" ] || heard=$SECONDS
+		last=$size
+		[ $((SECONDS - heard)) -lt $longest_silence ] ||
+			lose_guest "$1" "it has said nothing for $longest_silence s"
+		read -rt 0.2 -u "$nothing"
+	done
+}
+
+# Wait for a guest to switch itself off; timeout(1), which runs it, sees to the very last deadline.
+# Whether the guest did its work is seen by what it printed: User-mode Linux now and then aborts
+# after it has powered off.
 end_guest()
 {
 	local status
 
-	wait "${pids[$1]}" 2>/dev/null
+	await_end "$1"
+	is_lost "$1" && kill "${pids["guest $1"]}" 2>/dev/null
+	wait "${pids["guest $1"]}" 2>/dev/null
 	status=$?
-	unset "pids[$1]"
-	[ $status -eq 0 ] || echo "# $1 ended with status $status"
+	unset "pids[guest $1]"
+	[ $status -eq 0 ] || echo "# guest $1 ended with status $status"
 }
 
 # module_files FOLDER NAME...: the files of kernel modules and of what they need, in the order to

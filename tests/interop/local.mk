@@ -24,6 +24,7 @@ interop_tests = \
 	tests/interop/qemu-reconnect.sh \
 	tests/interop/net-dpdk.sh \
 	tests/interop/dpdk-net.sh \
+	tests/interop/probe-peers.sh \
 	tests/interop/uml-config.sh \
 	tests/interop/uml-error.sh \
 	tests/interop/uml-blk.sh \

@@ -36,7 +36,7 @@ move()
 	before=$(grep -c '^[0-9]' "$tmp/announced.txt")
 	leave "$1" "$2" max-bandwidth=$((128 << 20)) downtime-limit=300
 	arrive "$1" "$2"
-	check "$1 to $2: the guest is announced" wait_until 60 announced "$before"
+	check "$1 to $2: the guest is announced" await "$2" 60 announced "$before"
 	close_house "$1"
 	stream_goes_on "$2" "after the move"
 }

@@ -24,7 +24,7 @@ E1
 
 # From here as long as the second guest is there.
 {
-	wait_until 120 busybox ping -q -c 1 -W 1 10.9.0.3
+	wait_until 300 busybox ping -q -c 1 -W 1 10.9.0.3
 	busybox ping -q -c 20 -i 0.1 -W 5 -s 8000 10.9.0.3
 	echo "status $?"
 } >"$tmp/ping" 2>&1 &
@@ -98,24 +98,14 @@ check "files with a new tap" both_ways 10.9.0.2
 busybox nc 10.9.0.2 5009 </dev/null
 E2
 
-guest_printed()
-{
-	tr -d '\r' <"$tmp/guest-guest-$1.log" | grep -qx -- "$2"
-}
-
-printed_or_gone()
-{
-	guest_printed "$@" || gone "${pids["guest guest $1"]}"
-}
-
-wait_until 150 printed_or_gone two DOWN
+await "guest two" 400 said_or_gone "guest two" DOWN
 check "host: set the tap down" ip link set two down
-wait_until 60 printed_or_gone two "RESULT 0 the carrier is off with a tap which is down"
+await "guest two" 120 said_or_gone "guest two" "RESULT 0 the carrier is off with a tap which is down"
 check "host: set the tap up" ip link set two up
 # The daemon would make the tap again at once, were not there another interface of its name.
-wait_until 150 printed_or_gone two DELETE
+await "guest two" 120 said_or_gone "guest two" DELETE
 check "host: delete the tap, and take its name" sh -c "ip link delete two && ip link add two type bridge"
-wait_until 60 printed_or_gone two "RESULT 0 the carrier is off"
+await "guest two" 120 said_or_gone "guest two" "RESULT 0 the carrier is off"
 check "host: give the name back" ip link delete two
 end_uml_guest "guest two"
 end_uml_guest "guest one"

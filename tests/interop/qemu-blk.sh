@@ -89,6 +89,7 @@ END
 	stop_daemon "disk$n"
 }
 
+on_reboot=reset
 test_queues 1
 disk_properties=,packed=on
 test_queues 2

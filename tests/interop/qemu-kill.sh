@@ -25,7 +25,7 @@ kill_daemon()
 # test_kill FORMAT PACKED ARG...: PACKED is 1 or 0.
 test_kill()
 {
-	local name="$1 ring" disk=$1 packed=$2 round
+	local name="$1 ring" disk=$1 packed=$2 round kicks
 
 	shift 2
 	disk_properties=,num-queues=2,queue-size=256,packed=$([ "$packed" = 0 ] && echo off || echo on)
@@ -47,8 +47,9 @@ END
 	done
 	# Twice, with what was at work then.
 	kill_daemon "$disk"
+	kicks=$(messages "$disk" SET_VRING_KICK)
 	serve "$disk" "$@"
-	wait_until 180 connected_again "$disk"
+	await "$name" 180 connected_again "$disk" "$kicks"
 	kill_daemon "$disk"
 	# A guest which is stopped when the daemon comes back.
 	check "$name: stop" qmp "$name" stop
@@ -64,10 +65,11 @@ END
 	stop_daemon "$disk"
 }
 
-# Whether it has got this far into its setup; the log is the one of all before it too.
+# connected_again DAEMON KICKS: whether it has got that far into its setup; the log is the one of all
+# before it too, which had so many of these.
 connected_again()
 {
-	tail -n 3 "$tmp/$1.log" | grep -q ": SET_VRING_KICK$"
+	[ "$(messages "$1" SET_VRING_KICK)" -gt "$2" ]
 }
 
 qemu_args=(-smp 2)

@@ -36,7 +36,7 @@ END
 	# Given up while pages are sent for the second time.
 	open_house "$b"
 	leave "$a" "$b" max-bandwidth=$((32 << 20)) downtime-limit=1
-	check "$a to $b: pages are sent again" wait_until 300 more_rounds "$a" 3
+	check "$a to $b: pages are sent again" await "$a" 240 more_rounds "$a" 3
 	load_goes_on "$a" "while it is logged"
 	equal "$a to $b: given up" cancelled \
 		"$(qmp "$a" --get status --until status=cancelled migrate_cancel , query-migrate)"

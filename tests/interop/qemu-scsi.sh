@@ -169,6 +169,7 @@ END
 	stop_daemon "scsi$n"
 }
 
+on_reboot=reset
 make_cd
 test_queues 2
 finish

@@ -72,6 +72,7 @@ END
 	stop_daemon "$1"
 }
 
+on_reboot=reset
 qemu_args=(-smp 2)
 test_stop split 0
 test_stop packed 1 --threads=2

@@ -2,14 +2,16 @@
 /* One unit on an image in memory, and tables of commands to it. */
 #include "scsi_fixture.h"
 
+#include <linux/virtio_config.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "iov.h"
-
 #define SF_DEADLINE_S	30
+#define SF_GPA		0x100000u
+#define SF_MEMORY	(3 * (size_t)SF_BUF)
+#define SF_DESCRIPTORS	200u		/* of a request */
 
 /*
  * Text
@@ -184,24 +186,79 @@ static unsigned int sf_split(struct iovec iov[4], uint8_t *buf, size_t len)
 	return n;
 }
 
-void sf_run(struct sf *sf, const struct sf_case *c)
+/* Straight to the unit. */
+static void sf_run_direct(struct sf *sf, struct scsi_cmd *cmd)
 {
 	struct iovec out[4], in[4];
+
+	cmd->out_cnt = sf_split(out, sf->out, cmd->out_len);
+	cmd->out = out;
+	cmd->in_cnt = sf_split(in, sf->in, cmd->in_len);
+	cmd->in = in;
+	sf_start(sf, cmd);
+	sf_wait(sf, cmd);
+}
+
+/* What the device has answered, as the command would have it. */
+static void sf_take_answer(struct sf *sf, struct scsi_cmd *cmd, const struct fe_scsi_req *req)
+{
+	static const enum scsi_outcome outcomes[] = {
+		[VIRTIO_SCSI_S_OK] = SCSI_DONE, [VIRTIO_SCSI_S_OVERRUN] = SCSI_OVERRUN,
+		[VIRTIO_SCSI_S_ABORTED] = SCSI_ABORTED, [VIRTIO_SCSI_S_BAD_TARGET] = SCSI_NO_TARGET,
+		[VIRTIO_SCSI_S_RESET] = SCSI_RESET,
+	};
+	const struct fe_scsi_resp resp = fe_scsi_resp(req);
+	const uint32_t all = sizeof(struct virtio_scsi_cmd_resp);
+
+	ck_assert_uint_lt(resp.response, ARRAY_SIZE(outcomes));
+	ck_assert_uint_le(resp.sense_len, sizeof(cmd->sense));
+	ck_assert_uint_le(resp.residual, req->out_len + req->in_len);
+	cmd->outcome = outcomes[resp.response];
+	cmd->status = (enum scsi_status)resp.status;
+	cmd->transferred = req->out_len + req->in_len - resp.residual;
+	cmd->sense_len = resp.sense_len;
+	memcpy(cmd->sense, resp.sense, resp.sense_len);
+	memcpy(sf->in, fe_scsi_in(req), cmd->in_len + 64);
+	ck_assert_uint_eq(req->used_len, all + (cmd->out_len ? 0 : cmd->transferred));
+}
+
+/* By a request on the virtqueue, in odd pieces unless that makes too many. */
+static void sf_run_queued(struct sf *sf, struct scsi_cmd *cmd)
+{
+	struct fe_scsi_req *req = fe_scsi_get(&sf->fs), *back;
+
+	fe_scsi_lun(req->lun, cmd->address.target, cmd->address.lun);
+	if (cmd->address.report_luns)
+		memcpy(&req->lun[2], "\xc1\x01", 2);
+	memcpy(req->cdb, cmd->cdb, sizeof(cmd->cdb));
+	req->out_len = (uint32_t)cmd->out_len;
+	req->in_len = (uint32_t)cmd->in_len;
+	req->cut = cmd->out_len + cmd->in_len < 90 * 481u ? 481 : 0;
+	memcpy(fe_scsi_out(req), sf->out, cmd->out_len);
+	memset(fe_scsi_in(req), 0x5a, cmd->in_len + 64);
+	ck_assert_int_eq(fe_scsi_submit(req), 0);
+	while (!fe_ring_ready(&sf->ring))
+		sf_step(sf);
+	ck_assert_int_eq(fe_scsi_reap(&sf->fs, &back, 0), 0);
+	ck_assert_ptr_eq(back, req);
+	sf_take_answer(sf, cmd, req);
+	fe_scsi_put(req);
+}
+
+void sf_run(struct sf *sf, const struct sf_case *c)
+{
 	struct scsi_cmd cmd;
 
 	sf->initiator = c->initiator;
 	sf_cmd(sf, &cmd, c->cdb);
-	if (c->out) {
+	if (c->out)
 		cmd.out_len = sf_parse(c->out, sf->out, NULL);
-		cmd.out_cnt = sf_split(out, sf->out, cmd.out_len);
-		cmd.out = out;
-	}
-	memset(sf->in, 0x5a, c->room + 64);
 	cmd.in_len = c->room;
-	cmd.in_cnt = sf_split(in, sf->in, c->room);
-	cmd.in = in;
-	sf_start(sf, &cmd);
-	sf_wait(sf, &cmd);
+	memset(sf->in, 0x5a, c->room + 64);
+	if (c->initiator)
+		sf_run_direct(sf, &cmd);
+	else
+		sf_run_queued(sf, &cmd);
 	ck_assert_msg(sf_end(&cmd) == c->end, "%s: ended with %06x, not %06x", c->what,
 		      sf_end(&cmd), c->end);
 	ck_assert_msg(cmd.transferred == c->transferred, "%s: transferred %zu, not %zu", c->what,
@@ -226,11 +283,6 @@ void sf_run_all(struct sf *sf, const struct sf_case *cases, size_t n)
 /*
  * The unit
  */
-
-static void sf_event(void *arg, const struct scsi_address *address, uint32_t event, uint32_t reason)
-{
-	(void)arg, (void)address, (void)event, (void)reason;
-}
 
 static void sf_open_storage(struct sf *sf, const struct sf_params *params)
 {
@@ -293,21 +345,48 @@ void sf_add_lun(struct sf *sf, uint16_t lun)
 		sf_step(sf);
 }
 
+/* The driver: one request queue. */
+static void sf_connect(struct sf *sf)
+{
+	const uint64_t features = FE_BIT(VIRTIO_F_VERSION_1) | FE_BIT(VU_F_PROTOCOL_FEATURES) |
+				  FE_BIT(VIRTIO_RING_F_INDIRECT_DESC) | FE_BIT(VIRTIO_SCSI_F_INOUT);
+	const struct fe_ring_params ring = {
+		.index = FE_SCSI_REQUEST, .size = 256, .features = features,
+		.indirect = SF_DESCRIPTORS,
+	};
+
+	stepped_connect(&sf->s);
+	sf->s.fe.features = features;
+	ck_assert_int_eq(fe_set_features(&sf->s.fe, features), 0);
+	ck_assert_int_eq(fe_mem_init(&sf->mem, SF_GPA, SF_MEMORY), 0);
+	ck_assert_int_eq(fe_ring_init(&sf->ring, &sf->mem, &ring), 0);
+	ck_assert_int_eq(fe_scsi_init(&sf->fs, &sf->ring, 1, SF_BUF + 64), 0);
+	ck_assert_int_eq(fe_start_mem(&sf->s.fe, &sf->mem), 0);
+	ck_assert_int_eq(fe_start_ring(&sf->s.fe, &sf->ring), 0);
+	ck_assert_int_eq(fe_set_vring_enable(&sf->s.fe, FE_SCSI_REQUEST, 1), 0);
+	stepped_run(&sf->s);
+}
+
 void sf_open(struct sf *sf, const struct sf_params *params)
 {
-	static const struct scsi_target_ops ops = { .event = sf_event };
 	const struct sf_case power_on = { .what = "power on", .cdb = "00", .end = 0x062901 };
 
+	struct virtio_scsi_params vp = { .name = "unit", .queues = 1 };
+
 	memset(sf, 0, sizeof(*sf));
-	sf->base = event_base_new();
-	ck_assert_int_eq(vhost_worker_new(&sf->worker, sf->base), 0);
+	stepped_open(&sf->s);
+	sf->base = sf->s.base;
+	sf->worker = vp.control = sf->s.worker;
 	sf->out = malloc(SF_BUF + 64);
 	sf->in = malloc(SF_BUF + 64);
 	sf_open_storage(sf, params);
-	ck_assert_int_eq(scsi_target_new(&sf->target, sf->worker, &ops, sf), 0);
+	ck_assert_int_eq(virtio_scsi_new(&sf->scsi, &vp), 0);
+	sf->target = virtio_scsi_target(sf->scsi);
+	stepped_serve(&sf->s, virtio_scsi_dev(sf->scsi));
 	sf->address.target = 3;
 	sf_add(sf, params, 0);
 	ck_assert_int_eq(scsi_nexus_open(sf->target, sf->worker, &sf->nexus), 0);
+	sf_connect(sf);
 	sf_run(sf, &power_on);
 }
 
@@ -318,14 +397,17 @@ void sf_close(struct sf *sf)
 {
 	unsigned int i;
 
+	stepped_halt(&sf->s);
+	fe_scsi_free(&sf->fs);
+	fe_ring_free(&sf->ring);
+	fe_mem_free(&sf->mem);
 	/* The last of what is on its way frees the target. */
 	scsi_nexus_close(sf->nexus);
-	scsi_target_free(sf->target);
+	virtio_scsi_free(sf->scsi);
 	for (i = 0; i < SF_MAILS; i++)
 		event_base_loop(sf->base, EVLOOP_NONBLOCK);
 	storage_close(sf->st);
-	vhost_worker_free(sf->worker);
-	event_base_free(sf->base);
+	stepped_close(&sf->s);
 	munmap(sf->image, sf->size);
 	close(sf->fd);
 	free(sf->out);

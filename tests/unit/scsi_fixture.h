@@ -2,6 +2,9 @@
 /*
  * One unit on an image in memory, and commands to it as tables of cases.
  *
+ * Cases of initiator 0, which is the driver, go through a virtqueue of a virtio-scsi device; those of
+ * others, and single commands, straight to the unit.
+ *
  * Data is written as text: bytes in hexadecimal, separated by blanks; "XX*N" is a byte N times,
  * and where data is expected, ".." is any byte.
  */
@@ -10,15 +13,22 @@
 
 #include <event2/event.h>
 
+#include "frontend/fe_scsi.h"
 #include "libvhost.h"
-#include "scsi/scsi.h"
+#include "scsi/virtio_scsi.h"
+#include "tests/stepped.h"
 #include "tests/tap.h"
 #include "util.h"
 
 #define SF_BUF	(4u << 20)		/* bytes, of data-in and data-out */
 
 struct sf {
-	struct event_base *base;
+	struct stepped s;
+	struct virtio_scsi *scsi;
+	struct fe_mem mem;
+	struct fe_ring ring;
+	struct fe_scsi fs;
+	struct event_base *base;	/* of s, as worker */
 	struct vhost_worker *worker;
 	struct storage *st;
 	struct scsi_target *target;

@@ -37,11 +37,32 @@ void __wrap_storage_submit(struct storage_chan *chan, struct storage_io *io);
 static enum storage_op last_op;
 static unsigned int last_flags;
 
+/* Writes which are kept back while hold is set. */
+static bool hold;
+static unsigned int held, submits;
+static struct {
+	struct storage_chan *chan;
+	struct storage_io *io;
+} holds[8];
+
 void __wrap_storage_submit(struct storage_chan *chan, struct storage_io *io)
 {
 	last_op = io->op;
 	last_flags = io->flags;
-	__real_storage_submit(chan, io);
+	submits++;
+	if (hold && io->op == STORAGE_WRITE && held < ARRAY_SIZE(holds)) {
+		holds[held].chan = chan;
+		holds[held++].io = io;
+	} else {
+		__real_storage_submit(chan, io);
+	}
+}
+
+/* Let one go. */
+static void release(unsigned int i)
+{
+	__real_storage_submit(holds[i].chan, holds[i].io);
+	storage_commit(holds[i].chan);
 }
 
 /* What every command with these fields must say, by length of CDB. */
@@ -633,6 +654,10 @@ START_TEST(test_atomic)
 		{ { COMPARE, 0, 1, 2 }, { WRITE, 7, 0, 1 }, { COMPARE, 7, 3, 2 },
 		  { WRITE, 1, 0, 1 }, { OR, 2, 0, 1 }, { OR, 4, 0, 1 },
 		  { WRITE, 9, 0, 1 }, { COMPARE, 9, 8, 2 } },
+		/* The first ones come while there is nothing to be careful about. */
+		{ { WRITE, 3, 0, 1 }, { COMPARE, 3, 4, 2 }, { WRITE, 5, 0, 1 },
+		  { COMPARE, 5, 6, 2 }, { WRITE, 1, 0, 1 }, { OR, 2, 0, 1 }, { WRITE, 7, 0, 1 },
+		  { COMPARE, 7, 8, 2 } },
 		{ { OR, 1, 0, 1 }, { OR, 2, 0, 1 }, { OR, 4, 0, 1 }, { OR, 8, 0, 1 },
 		  { COMPARE, 15, 1, 2 }, { OR, 16, 0, 1 }, { COMPARE, 17, 0, 2 },
 		  { OR, 8, 0, 1 } },
@@ -646,6 +671,73 @@ START_TEST(test_atomic)
 		storm_run(&sf, storms[_i]);
 		image_is(&sf, 0, 1, 8);
 	}
+	sf_close(&sf);
+}
+END_TEST
+
+static void hold_submit(struct sf *sf, struct scsi_cmd *cmd, struct iovec *iov, const char *cdb)
+{
+	sf_cmd(sf, cmd, cdb);
+	cmd->out = iov;
+	cmd->out_cnt = 1;
+	cmd->out_len = iov->iov_len;
+	sf_start(sf, cmd);
+}
+
+static void hold_mail(struct sf *sf)
+{
+	unsigned int i;
+
+	for (i = 0; i < 4; i++)
+		event_base_loop(sf->base, EVLOOP_NONBLOCK);
+}
+
+/*
+ * One which compares begins when all writes have ended which have come before it, whoever of
+ * them is last; of those which come after it, one of other blocks does not wait.
+ */
+START_TEST(test_exclusive_waits)
+{
+	static uint8_t data[1024];
+	struct scsi_cmd write[2], compare, after[2];
+	struct iovec one = { data, 512 }, two = { data, 1024 };
+	const struct sf_params params = { 0 };
+	struct sf sf;
+
+	sf_open(&sf, &params);
+	memset(data, 0x11, sizeof(data));
+	held = 0;
+	hold = true;
+	hold_submit(&sf, &write[0], &one, WRITE);
+	hold_submit(&sf, &write[1], &one, WRITE);
+	ck_assert_uint_eq(held, 2);
+	submits = 0;
+	hold_submit(&sf, &compare, &two, COMPARE);
+	hold_submit(&sf, &after[0], &one, WRITE);
+	ck_assert_uint_eq(submits, 0);
+	hold_submit(&sf, &after[1], &one, "2a 00 00 00 00 09 00 00 01");
+	ck_assert_uint_eq(held, 3);
+	release(2);
+	release(_i);
+	hold_mail(&sf);
+	ck_assert(sf_ended(&after[1]) && sf_ended(&write[_i]) && !sf_ended(&write[!_i]));
+	ck_assert_uint_eq(submits, 1);
+	release(!_i);
+	hold_mail(&sf);
+	/* It has read, and writes. */
+	ck_assert_uint_eq(submits, 3);
+	ck_assert_uint_eq(held, 4);
+	ck_assert(!sf_ended(&compare) && !sf_ended(&after[0]));
+	release(3);
+	hold_mail(&sf);
+	ck_assert_int_eq(sf_end(&compare), SF_GOOD);
+	ck_assert_uint_eq(held, 5);
+	release(4);
+	sf_wait(&sf, &after[0]);
+	hold = false;
+	/* It is over: a write waits for nobody. */
+	hold_submit(&sf, &after[0], &one, WRITE);
+	sf_wait(&sf, &after[0]);
 	sf_close(&sf);
 }
 END_TEST
@@ -753,7 +845,8 @@ static Suite *block_suite(void)
 	tcase_add_test(tc, test_read_only);
 	tcase_add_test(tc, test_software_write_protect);
 	tcase_add_test(tc, test_capacity);
-	tcase_add_loop_test(tc, test_atomic, 0, 3);
+	tcase_add_loop_test(tc, test_atomic, 0, 4);
+	tcase_add_loop_test(tc, test_exclusive_waits, 0, 2);
 	tcase_add_loop_test(tc, test_durability, 0, 2);
 	tcase_add_loop_test(tc, test_errors, 0, 15);
 	suite_add_tcase(s, tc);

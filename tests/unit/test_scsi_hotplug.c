@@ -336,7 +336,7 @@ static void expect_end(uint32_t blocks)
 	ck_assert_uint_eq(be32toh(last), blocks - 1);
 	fe_scsi_put(req);
 	for (ring = 0; ring < world.num_rings; ring++) {
-		for (i = 0; i < ARRAY_SIZE(reads); i++) {
+		for (i = !blocks; i < ARRAY_SIZE(reads); i++) {
 			req = world_read(&world, ring, 0, 0, reads[i].lba, 1);
 			ck_assert_int_eq(fe_scsi_run(req), 0);
 			ck_assert_uint_eq(fe_scsi_resp(req).status, reads[i].status);
@@ -363,6 +363,12 @@ START_TEST(image_resized)
 	expect_event(VIRTIO_SCSI_T_PARAM_CHANGE, 0, 0, 0x092a);
 	expect_attention(0, 0, 0x2a09);
 	expect_end(100);
+	/* No blocks are left. */
+	ck_assert_int_eq(ftruncate(world.image[0], 0), 0);
+	ck_assert_int_eq(world_resize(&world, 0, 0, 0), 0);
+	expect_event(VIRTIO_SCSI_T_PARAM_CHANGE, 0, 0, 0x092a);
+	expect_attention(0, 0, 0x2a09);
+	expect_end(0);
 	/* Nothing has changed, nothing is told. */
 	ck_assert_int_eq(world_resize(&world, 0, 0, 0), 0);
 	ck_assert_int_eq(world_resize(&world, 0, 0, 100), -EINVAL);

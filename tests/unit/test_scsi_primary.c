@@ -218,8 +218,8 @@ START_TEST(test_mode_sense)
 		{ "all of a page", "1a 08 0a ff ff", NULL, 255, SF_GOOD, 48,
 		  "2f 00 10 00 " CONTROL " " CONTROL_EXT },
 		{ "no such page", "1a 08 05 00 ff", NULL, 255, BAD_CDB, 0, NULL, SF_CDB(2) },
-		{ "no such subpage", "1a 08 08 01 ff", NULL, 255, BAD_CDB },
-		{ "all of one subpage", "1a 08 3f 07 ff", NULL, 255, BAD_CDB },
+		{ "no such subpage", "1a 08 08 01 ff", NULL, 255, BAD_CDB, 0, NULL, SF_CDB(3) },
+		{ "all of one subpage", "1a 08 3f 01 ff", NULL, 255, BAD_CDB, 0, NULL, SF_CDB(3) },
 		{ "a part", "1a 08 3f 00 04", NULL, 4, SF_GOOD, 4, "3b 00 10 00" },
 		{ "nothing", "1a 08 3f 00 00" },
 		{ "reserved", "1a 10 3f 00 ff", NULL, 255, BAD_CDB, 0, NULL, SF_CDB(1) },
@@ -343,6 +343,8 @@ START_TEST(test_log_sense)
 		  SF_CDB(2) },
 		{ "no such page", "4d 00 4d 00 00 00 00 00 ff", NULL, 255, BAD_CDB, 0, NULL,
 		  SF_CDB(2) },
+		{ "no such subpage", "4d 00 43 01 00 00 00 00 ff", NULL, 255, BAD_CDB, 0, NULL,
+		  SF_CDB(3) },
 		{ "SP", "4d 01 40 00 00 00 00 00 ff", NULL, 255, BAD_CDB, 0, NULL, SF_CDB(1) },
 		{ "a part", "4d 00 43 00 00 00 00 00 04", NULL, 4, SF_GOOD, 4, "03 00 00 0c" },
 	};
@@ -423,6 +425,87 @@ START_TEST(test_opcodes_all)
 			ck_assert_msg(sf_end(&cmd) != 0x052000, "%s is not there", cdb);
 	}
 	sf_close(&sf);
+}
+END_TEST
+
+/*
+ * Every bit which means nothing costs a command INVALID FIELD IN CDB that points at it.  Which do,
+ * the unit tells; some of it is in test_opcodes.
+ */
+static void reserved_bits(struct sf *sf, const uint8_t *usage, unsigned int len, bool action)
+{
+	unsigned int byte, bit;
+	struct scsi_cmd cmd;
+
+	for (byte = 1; byte < len; byte++) {
+		for (bit = 0; bit < 8; bit++) {
+			/* Another service action is another command. */
+			if (usage[byte] & 1u << bit || (action && byte == 1 && bit < 5))
+				continue;
+			sf_cmd(sf, &cmd, "00");
+			cmd.cdb[0] = usage[0];
+			cmd.cdb[1] = action ? usage[1] & 0x1f : 0;
+			cmd.cdb[byte] |= (uint8_t)(1u << bit);
+			sf_start(sf, &cmd);
+			sf_wait(sf, &cmd);
+			ck_assert_msg(sf_end(&cmd) == BAD_CDB &&
+				      cmd.sense[15] == (0xc8 | bit) && cmd.sense[17] == byte,
+				      "%02x %02x: bit %u of byte %u: %06x", cmd.cdb[0],
+				      cmd.cdb[1], bit, byte, sf_end(&cmd));
+		}
+	}
+}
+
+static size_t opcodes_ask(struct sf *sf, const char *cdb, uint8_t *buf, size_t size)
+{
+	struct iovec iov = { buf, size };
+	struct scsi_cmd cmd;
+
+	sf_cmd(sf, &cmd, cdb);
+	cmd.in = &iov;
+	cmd.in_cnt = 1;
+	cmd.in_len = size;
+	sf_start(sf, &cmd);
+	sf_wait(sf, &cmd);
+	ck_assert_uint_eq(sf_end(&cmd), SF_GOOD);
+	return cmd.transferred;
+}
+
+START_TEST(test_reserved_bits)
+{
+	static const struct sf_params params[] = { { 0 }, { .cdrom = true } };
+	uint8_t all[4096], one[64];
+	size_t len, i, n;
+	char cdb[64];
+	struct sf sf;
+
+	sf_open(&sf, &params[_i]);
+	len = opcodes_ask(&sf, "a3 0c 00 00 00 00 00 00 10 00", all, sizeof(all));
+	ck_assert_uint_gt(len, 20 * 8);
+	for (i = 4; i < len; i += 8) {
+		const bool action = all[i + 5] & 0x01;
+
+		snprintf(cdb, sizeof(cdb), "a3 0c 03 %02x %02x %02x 00 00 00 40", all[i],
+			 all[i + 2], all[i + 3]);
+		n = opcodes_ask(&sf, cdb, one, sizeof(one));
+		ck_assert_uint_eq(n, 4u + all[i + 7]);
+		reserved_bits(&sf, one + 4, all[i + 7], action);
+	}
+	sf_close(&sf);
+}
+END_TEST
+
+START_TEST(test_diagnostic)
+{
+	static const struct sf_case cases[] = {
+		{ "self-test", "1d 04 00 00 00 00" },
+		{ "with the device offline", "1d 07 00 00 00 00" },
+		{ "nothing", "1d 10 00 00 00 00" },
+		{ "another test", "1d 20 00 00 00 00", NULL, 0, BAD_CDB, 0, NULL, SF_CDB(1) },
+		{ "pages", "1d 10 00 00 04 00", "00*4", 0, BAD_CDB, 0, NULL, SF_CDB(4) },
+	};
+
+	RUN(cases, 0);
 }
 END_TEST
 
@@ -512,6 +595,8 @@ static Suite *primary_suite(void)
 	tcase_add_test(tc, test_log_sense);
 	tcase_add_test(tc, test_opcodes);
 	tcase_add_test(tc, test_opcodes_all);
+	tcase_add_loop_test(tc, test_reserved_bits, 0, 2);
+	tcase_add_test(tc, test_diagnostic);
 	tcase_add_test(tc, test_start_stop);
 	tcase_add_test(tc, test_windows);
 	suite_add_tcase(s, tc);

@@ -49,6 +49,7 @@ static const struct rule {
 	{ ALWAYS, { "LOG SENSE", "4d 00 40 00 00 00 00 00 09", NULL, 9, SF_GOOD, 9 } },
 	{ ALWAYS, { "READ CAPACITY (10)", "25", NULL, 8, SF_GOOD, 8 } },
 	{ ALWAYS, { "READ CAPACITY (16)", "9e 10 00*8 00 00 00 20", NULL, 32, SF_GOOD, 32 } },
+	{ NEVER, { "SEND DIAGNOSTIC", "1d 04" } },
 	{ NEVER, { "STOP", "1b 00 00 00 04" } },
 	{ ALWAYS, { "START", "1b 00 00 00 01" } },
 	{ ALWAYS, { "ALLOW", "1e 00 00 00 00" } },

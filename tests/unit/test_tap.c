@@ -220,6 +220,47 @@ START_TEST(features)
 }
 END_TEST
 
+/* What another tap of this kernel takes is what is offered, each offload with what it needs. */
+START_TEST(probed)
+{
+	static const struct {
+		unsigned long flags;
+		uint64_t features;
+	} offloads[] = {
+		{ TUN_F_CSUM, BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_CSUM) },
+		{ TUN_F_CSUM | TUN_F_TSO4,
+		  BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_HOST_TSO4) },
+		{ TUN_F_CSUM | TUN_F_TSO6,
+		  BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_HOST_TSO6) },
+		{ TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO_ECN,
+		  BIT(VIRTIO_NET_F_GUEST_ECN) | BIT(VIRTIO_NET_F_HOST_ECN) },
+		{ TUN_F_CSUM | TUN_F_UFO,
+		  BIT(VIRTIO_NET_F_GUEST_UFO) | BIT(VIRTIO_NET_F_HOST_UFO) },
+		{ TUN_F_CSUM | 0x20 | 0x40, BIT(VIRTIO_NET_F_GUEST_USO4) |
+		  BIT(VIRTIO_NET_F_GUEST_USO6) | BIT(VIRTIO_NET_F_HOST_USO) },
+	};
+	const struct port_params params = { .ifname = "tap-v", .pairs = 1 };
+	uint64_t offered;
+	size_t i;
+	int fd;
+
+	enter_namespace();
+	open_tap(&params);
+	offered = port->ops->features(port);
+	fd = foreign_tap("tap-w", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
+	for (i = 0; i < ARRAY_SIZE(offloads); i++) {
+		bool can = !ioctl(fd, TUNSETOFFLOAD, offloads[i].flags);
+
+		printf("# offload %#lx: %s\n", offloads[i].flags, can ? "yes" : "no");
+		ck_assert_uint_eq(offered & offloads[i].features, can ? offloads[i].features : 0);
+		/* All alone, as a driver may have it. */
+		ck_assert_int_eq(port->ops->set_features(port, VERSION_1 | offloads[i].features), 0);
+	}
+	ck_assert_uint_eq(offered & ~PORT_OFFLOADS, 0);
+	close_tap();
+}
+END_TEST
+
 START_TEST(several_queues)
 {
 	const struct port_params params = { .ifname = "tap-e", .pairs = 4, .up = true };
@@ -545,6 +586,7 @@ int main(void)
 	tcase_add_loop_test(tc, attached, 0, 2);
 	tcase_add_test(tc, inherited);
 	tcase_add_test(tc, features);
+	tcase_add_test(tc, probed);
 	tcase_add_test(tc, several_queues);
 	tcase_add_test(tc, gone);
 	tcase_add_test(tc, gone_for_now);

@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Compare two network back-ends on taps, or one with a bare loop of system calls on a tap; back-end
+# and load on a core each, in a network namespace which goes with this script.
+#
+#   tests/bench/tap.sh [--a=WHAT] [--b=WHAT] [--sizes=BYTES,...] [options of bench_tap]
+#
+# WHAT is ours, ours:--OPTION,--OPTION... (of vhost-user-net), dpdk (testpmd between net_vhost and
+# net_tap), bare (a loop of writev() or readv()), or whole (write() instead of writev()); the
+# default is ours against bare.  Without --to-guest or --from-guest both directions are measured.
+# Environment: VHOST_USER_NET, BENCH_TAP and TESTPMD name the programs; top_builddir says where
+# the first two were built.  It only prints; slowness is no failure.
+set -u
+. "$(dirname "$0")/lib.sh"
+
+daemon=${VHOST_USER_NET:-$top_builddir/net/vhost-user-net}
+bench=${BENCH_TAP:-$top_builddir/tests/bench/bench_tap}
+testpmd=${TESTPMD:-dpdk-testpmd}
+a=ours b=bare sizes=64,1514,65000
+options=() directions=("" --to-guest)
+
+if [[ ${BENCH_NAMESPACE:-} != "$$" ]]; then
+	need unshare "it is in util-linux"
+	BENCH_NAMESPACE=$$ exec unshare -n "$BASH" "$0" "$@"
+fi
+
+for arg; do
+	case $arg in
+	--a=*) a=${arg#*=} ;;
+	--b=*) b=${arg#*=} ;;
+	--sizes=*) sizes=${arg#*=} ;;
+	--from-guest) directions=("") ;;
+	--to-guest) directions=(--to-guest) ;;
+	--help) sed -n '3,14s/^# \?//p' "$0"; exit 0 ;;
+	*) options+=("$arg") ;;
+	esac
+done
+
+# Start back-end WHAT under the name NAME, and set target to what bench_tap wants.
+start()
+{
+	local name=$1 what=$2 args=${2#*:} socket=$work/$1.sock
+
+	[[ $what == *:* ]] || args=
+	rm -f "$socket"
+	case $what in
+	ours*)
+		need "$daemon" "build it, or set VHOST_USER_NET"
+		# shellcheck disable=SC2086 # one word per option
+		taskset -c 1 "$daemon" --socket-path="$socket" --tap="tap-$name" --up ${args//,/ } \
+			>"$work/$name.log" 2>&1 &
+		;;
+	dpdk)
+		need "$testpmd" "Debian has it in dpdk-dev"
+		"$testpmd" --lcores 0@1,1@1 --no-huge -m 256 --no-pci --no-shconf \
+			--file-prefix="bench-$$-$name" --vdev "net_vhost0,iface=$socket,queues=1" \
+			--vdev "net_tap0,iface=tap-$name" -- --forward-mode=io --auto-start \
+			--disable-link-check --total-num-mbufs=16384 --stats-period=100000 \
+			>"$work/$name.log" 2>&1 &
+		;;
+	bare | whole) target=$what; return ;;
+	*) die "$what: want ours, dpdk, bare or whole" ;;
+	esac
+	pids+=($!)
+	target="$name ${what//[=:]/ }=$!:$socket:tap-$name"
+	wait_for "$socket" $!
+}
+
+need "$bench" "build it with make check, or set BENCH_TAP"
+begin /tmp
+# Nobody else shall talk.
+echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
+
+for direction in "${directions[@]}"; do
+	for size in ${sizes//,/ }; do
+		targets=()
+		start a "$a"
+		targets+=("$target")
+		start b "$b"
+		targets+=("$target")
+		# shellcheck disable=SC2086 # nothing, or one word
+		"$bench" --size="$size" $direction "${options[@]}" "${targets[@]}" ||
+			tail -n 3 "$work"/*.log >&2
+		end_all
+	done
+done
