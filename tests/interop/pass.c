@@ -100,7 +100,8 @@ static struct fe_scsi_req *command(uint16_t lun, const char *cdb)
 }
 
 /* READ (10) or WRITE (10) of n blocks, in pieces of cut bytes. */
-static struct fe_scsi_req *transfer(uint16_t lun, bool write, uint32_t lba, uint16_t n, uint32_t cut)
+static struct fe_scsi_req *transfer(uint16_t lun, bool write, uint32_t lba, uint16_t n,
+				    uint32_t cut)
 {
 	struct fe_scsi_req *req;
 	char cdb[64];
