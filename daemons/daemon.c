@@ -58,6 +58,9 @@ static const struct option_def common_options[] = {
 	  .help = "whether to offer packed virtqueues (default on)" },
 	{ "iommu", OPTION_FLAG, FIELD(iommu),
 	  .help = "offer to work behind an IOMMU which the front-end emulates" },
+	{ "handshake-timeout", OPTION_NUMBER, FIELD(handshake_timeout), .arg = "SECONDS",
+	  .max = 86400,
+	  .help = "how long to wait for a front-end which owes a word (default 30)" },
 	{ "log-level", OPTION_CHOICE, FIELD(log_level), .choices = daemon_log_levels,
 	  .help = "what to say on stderr (default info)" },
 	{ "control", OPTION_TEXT, FIELD(control), .arg = "PATH",
@@ -435,6 +438,7 @@ static int daemon_attach(struct daemon_run *run)
 	int ret;
 
 	daemon_bind(run);
+	vhost_dev_set_patience(run->dev, run->conf.handshake_timeout * 1000);
 	ret = daemon_serve_socket(run);
 	if (ret)
 		daemon_err("cannot serve the socket: %s", strerror(-ret));
@@ -583,7 +587,8 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 {
 	struct daemon_run run = {
 		.daemon = d,
-		.conf = { .fd = -1, .num_queues = d->queues->count, .log_level = LEVEL_INFO },
+		.conf = { .fd = -1, .num_queues = d->queues->count, .log_level = LEVEL_INFO,
+			  .handshake_timeout = 30 },
 		.sock = DAEMON_SOCK_NONE,
 		.control_sock = DAEMON_SOCK_NONE,
 		.metrics_sock = DAEMON_SOCK_NONE,

@@ -26,6 +26,7 @@ struct daemon_conf {
 	unsigned int threads;		/* queue workers; 0: the control worker serves the queues */
 	unsigned int poll_us;
 	bool iommu;
+	unsigned int handshake_timeout;	/* seconds; 0: none */
 	unsigned int packed;		/* place in the option's choices: on, off */
 	unsigned int log_level;		/* place in the option's choices */
 	const char *config;		/* file; NULL: not given */

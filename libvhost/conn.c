@@ -57,7 +57,9 @@ static void conn_free_events(struct conn *c)
 		event_free(c->write_ev);
 	if (c->close_ev)
 		event_free(c->close_ev);
-	c->read_ev = c->write_ev = c->close_ev = NULL;
+	if (c->patience_ev)
+		event_free(c->patience_ev);
+	c->read_ev = c->write_ev = c->close_ev = c->patience_ev = NULL;
 }
 
 /*
@@ -104,6 +106,55 @@ void conn_close(struct vhost_dev *dev, const char *why)
 }
 
 /*
+ * Patience: the front-end owes us its first word, the rest of a message, or room for a reply
+ */
+
+static void conn_patience_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct vhost_dev *dev = arg;
+	struct conn *c = &dev->conn;
+
+	(void)fd, (void)what;
+	msg_close_fds(&c->in.msg);
+	conn_close(dev, c->replying ? "the front-end does not read its reply" :
+			c->in.done ? "the front-end stopped in the middle of a message" :
+			"the front-end says nothing");
+}
+
+/* It owes us something from now on, or has since. */
+static void conn_expect(struct vhost_dev *dev)
+{
+	const struct timeval tv = { dev->patience_ms / 1000, dev->patience_ms % 1000 * 1000 };
+	struct conn *c = &dev->conn;
+
+	if (c->patience_ev && !event_pending(c->patience_ev, EV_TIMEOUT, NULL))
+		event_add(c->patience_ev, &tv);
+}
+
+static void conn_expect_nothing(struct conn *c)
+{
+	if (c->patience_ev)
+		event_del(c->patience_ev);
+}
+
+static int conn_new_patience(struct vhost_dev *dev)
+{
+	if (!dev->patience_ms)
+		return 0;
+	dev->conn.patience_ev = event_new(vhost_worker_base(dev->control), -1, 0,
+					  conn_patience_event, dev);
+	if (!dev->conn.patience_ev)
+		return -ENOMEM;
+	conn_expect(dev);
+	return 0;
+}
+
+void vhost_dev_set_patience(struct vhost_dev *dev, unsigned int ms)
+{
+	dev->patience_ms = ms;
+}
+
+/*
  * Messages
  */
 
@@ -140,8 +191,10 @@ void conn_reply(struct vhost_dev *dev)
 	if (c->replying) {
 		/* A front-end which does not read its replies gets no further ones. */
 		event_add(c->write_ev, NULL);
+		conn_expect(dev);
 		return;
 	}
+	conn_expect_nothing(c);
 	msg_close_fds(&c->out.msg);
 	c->out.done = 0;
 	if (ret)
@@ -174,8 +227,11 @@ static void conn_read_event(evutil_socket_t fd, short what, void *arg)
 	int ret = msg_receive(&c->in, fd, &why);
 
 	(void)what;
-	if (ret == -EAGAIN)
+	if (ret == -EAGAIN) {
+		conn_expect(dev);
 		return;
+	}
+	conn_expect_nothing(c);
 	if (ret <= 0) {
 		msg_close_fds(&c->in.msg);
 		if (ret && ret != -ECONNRESET && !why)
@@ -200,7 +256,8 @@ int conn_open(struct vhost_dev *dev, int fd)
 	c->read_ev = event_new(base, fd, EV_READ | EV_PERSIST, conn_read_event, dev);
 	c->write_ev = event_new(base, fd, EV_WRITE, conn_write_event, dev);
 	c->close_ev = event_new(base, fd, EV_CLOSED, conn_close_event, dev);
-	if (!c->read_ev || !c->write_ev || !c->close_ev || event_add(c->read_ev, NULL)) {
+	if (!c->read_ev || !c->write_ev || !c->close_ev || conn_new_patience(dev) ||
+	    event_add(c->read_ev, NULL)) {
 		conn_free_events(c);
 		close_fd(&c->fd);
 		return -ENOMEM;

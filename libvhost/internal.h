@@ -114,6 +114,7 @@ struct conn {
 	int fd;				/* -1: none */
 	struct event *read_ev, *write_ev;
 	struct event *close_ev;		/* the peer has left while a message is in work */
+	struct event *patience_ev;	/* the peer owes us something for too long; NULL: so be it */
 	struct msg_stream in;		/* the message in work */
 	struct msg_stream out;		/* its reply */
 	bool busy;			/* the message in work is not answered yet */
@@ -133,6 +134,7 @@ struct endpoint {
 
 struct vhost_dev {
 	/* constant */
+	unsigned int patience_ms;	/* for a connection, see vhost_dev_set_patience() */
 	struct vhost_dev_ops ops;
 	char *name;
 	void *opaque;

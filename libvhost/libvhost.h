@@ -366,6 +366,13 @@ int vhost_dev_attach(struct vhost_dev *dev, struct vhost_worker *control, int fd
 int vhost_dev_connect(struct vhost_dev *dev, struct vhost_worker *control, const char *path);
 
 /*
+ * Close a connection whose front-end does not say its first word, stops in the middle of a message,
+ * or does not read a reply, for so many milliseconds; 0, the default: do not.  For connections to
+ * come.  Control worker.
+ */
+void vhost_dev_set_patience(struct vhost_dev *dev, unsigned int ms);
+
+/*
  * Stop: drain the queues, disconnect, close the sockets.  done(dev, arg) runs on
  * the control worker when nothing of the device is in use any more; it may free
  * the device.  If the device is not served, it runs at once.  While a stop is under way

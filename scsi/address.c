@@ -40,9 +40,10 @@ bool virtio_scsi_get_address(struct scsi_address *address, const uint8_t lun[VIR
 
 void virtio_scsi_put_address(uint8_t lun[VIRTIO_SCSI_LUN_LEN], const struct scsi_address *address)
 {
+	/* As REPORT LUNS has them: Linux knows a unit by these two bytes, whatever they mean. */
+	const unsigned int number = address->lun < 256 ? address->lun : 0x4000 | address->lun;
 	const uint8_t bytes[VIRTIO_SCSI_LUN_LEN] = {
-		FORMAT_TARGET, address->target, (uint8_t)(0x40 | address->lun >> 8),
-		(uint8_t)address->lun,
+		FORMAT_TARGET, address->target, (uint8_t)(number >> 8), (uint8_t)number,
 	};
 
 	memcpy(lun, bytes, sizeof(bytes));

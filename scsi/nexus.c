@@ -6,9 +6,9 @@
  * attributes say that it has to wait (SAM-5 8): an ORDERED command waits for all before it, and
  * all behind wait for it; HEAD OF QUEUE waits for nobody.  Those which wait are behind all
  * others in the list, and begin when the end of a command makes it possible.  The order is
- * that in which this worker has got them.  Between request queues there is none: VIRTIO 5.6.6 leaves
- * it to the driver to await a command before it sends another one, which shall come after it, on
- * another queue.
+ * that in which this worker has got them.  Between request queues there is none: VIRTIO 5.6.6
+ * leaves it to the driver to await a command before it sends another one, which shall come after
+ * it, on another queue.
  *
  * A command which begins gets the unit attention if there is one, otherwise it is carried out.
  */

@@ -5,10 +5,10 @@
  * COMPARE AND WRITE (SBC-3 5.3) and ORWRITE read, decide and write, and nobody may write in
  * between: they are exclusive.  They are rare, so all others pay for them as little as possible.
  *
- * As long as there is no exclusive command, who writes only counts himself, in a counter which his
- * worker shares with few others, and looks whether there is one.  With one, all that come stand in a
- * list of the unit, in the order of their coming, from before their first operation until after
- * their last.  There, a command waits while one before it overlaps with it and one of the two is
+ * As long as there is no exclusive command, who writes only counts himself, in a counter which
+ * his worker shares with few others, and looks whether there is one.  With one, all that come
+ * stand in a list of the unit, in the order of their coming, from before their first operation
+ * until after their last.  There, a command waits while one before it overlaps with it and one of the two is
  * exclusive; who leaves wakes those who have waited for it.  Nobody overtakes, so nobody starves.
  * Besides, an exclusive command waits until those who were only counted have all ended.
  *

@@ -153,8 +153,8 @@ void spc_prevent_allow(struct scsi_cmd *cmd)
 }
 
 /*
- * SEND DIAGNOSTIC: the default self-test, which all units pass at once; there are neither others nor
- * diagnostic pages, so the list has no bytes.
+ * SEND DIAGNOSTIC: the default self-test, which all units pass at once; there are neither others
+ * nor diagnostic pages, so the list has no bytes.
  */
 void spc_send_diagnostic(struct scsi_cmd *cmd)
 {

@@ -20,6 +20,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <linux/virtio_config.h>
 #include <linux/virtio_scsi.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -390,16 +391,28 @@ static void vs_send_event(struct virtio_scsi *vs, const struct virtio_scsi_event
 	vhost_req_push(req, sizeof(event));
 }
 
+/*
+ * Whether the driver wants such events.  QEMU's vhost-user-scsi-pci (7.2 and those since) tells
+ * us of HOTPLUG only, of all that its driver has chosen; it is known by telling of no VERSION_1
+ * either.  A driver which did not choose CHANGE has to ignore what it does not know.
+ */
+static bool vs_wants(const struct virtio_scsi *vs, uint32_t event)
+{
+	uint64_t features = vhost_dev_features(vs->dev);
+
+	if (event != VIRTIO_SCSI_T_PARAM_CHANGE || !(features & BIT(VIRTIO_F_VERSION_1)))
+		return features & BIT(VIRTIO_SCSI_F_HOTPLUG);
+	return features & BIT(VIRTIO_SCSI_F_CHANGE);
+}
+
 static void vs_event(void *arg, const struct scsi_address *address, uint32_t event,
 		     uint32_t reason)
 {
 	struct virtio_scsi *vs = arg;
-	unsigned int feature = event == VIRTIO_SCSI_T_PARAM_CHANGE ? VIRTIO_SCSI_F_CHANGE :
-								     VIRTIO_SCSI_F_HOTPLUG;
 	struct virtio_scsi_event e = { .event = htole32(event), .reason = htole32(reason) };
 
 	/* A driver which has not come so far will see by itself what there is. */
-	if (!(vhost_dev_features(vs->dev) & BIT(feature)))
+	if (!vs_wants(vs, event))
 		return;
 	virtio_scsi_put_address(e.lun, address);
 	vs_send_event(vs, &e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rows about messages which make no sense: they are refused, and cost no more than the connection. */
+/* Rows about messages which make no sense: they are refused, and cost the connection at most. */
 #include "config.h"
 
 #include <errno.h>

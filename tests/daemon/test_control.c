@@ -38,6 +38,7 @@ struct test {
 };
 
 static struct test test;
+static const char *timeout_option = "--handshake-timeout=30";
 static char answer[4 << 20];
 
 /*
@@ -72,7 +73,7 @@ static void daemon_start(const char *threads)
 	if (!test.pid) {
 		dup2(STDERR_FILENO, STDOUT_FILENO);
 		execl(path, path, socket, control, "--engine=null", "--size=1G", "--num-queues=1",
-		      threads, "--log-level=error", (char *)NULL);
+		      threads, timeout_option, "--log-level=error", (char *)NULL);
 		_exit(127);
 	}
 }
@@ -607,6 +608,58 @@ START_TEST(counted)
 }
 END_TEST
 
+/*
+ * Front-ends which owe a word
+ */
+
+static int raw_front_end(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", test.socket);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+static void is_dropped(int fd)
+{
+	char byte;
+
+	ck_assert_int_eq(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, TIMEOUT_MS), 1);
+	ck_assert_int_le(recv(fd, &byte, 1, 0), 0);
+	close(fd);
+}
+
+/* They make room for the next one; one whose driver has nothing to say does not have to. */
+START_TEST(owing)
+{
+	/* GET_FEATURES: request, flags, size. */
+	static const uint32_t message[] = { 1, 1, 0 };
+	char reply[20];
+	int fd;
+
+	timeout_option = "--handshake-timeout=1";
+	disk_up(0);
+	disk_works();
+	ck_assert_int_eq(poll(&(struct pollfd){ .fd = test.fe.fd, .events = POLLIN }, 1, 2500), 0);
+	disk_works();
+	fe_close(&test.fe);
+
+	is_dropped(raw_front_end());
+	fd = raw_front_end();
+	ck_assert_int_eq(send(fd, message, sizeof(message), 0), sizeof(message));
+	ck_assert_int_eq(recv(fd, reply, sizeof(reply), MSG_WAITALL), sizeof(reply));
+	ck_assert_int_eq(send(fd, message, 5, 0), 5);
+	is_dropped(fd);
+
+	ck_assert_int_eq(fe_connect(&test.fe, test.socket), 0);
+	ck_assert_int_eq(fe_negotiate(&test.fe, FEATURES, ~UINT64_C(0)), 0);
+	fe_close(&test.fe);
+}
+END_TEST
+
 static Suite *control_suite(void)
 {
 	Suite *s = suite_create("control");
@@ -627,6 +680,7 @@ static Suite *control_suite(void)
 	tcase_add_loop_test(tc, quiesced, 0, 2);
 	tcase_add_loop_test(tc, limited, 0, 8);
 	tcase_add_loop_test(tc, counted, 0, 2);
+	tcase_add_test(tc, owing);
 	suite_add_tcase(s, tc);
 	return s;
 }

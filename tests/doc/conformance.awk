@@ -84,7 +84,7 @@ kind == "rules" {
 }
 
 # The library: names of the functions which are defined there
-kind == "library" && /^[a-z].*\(/ && !/;$/ && (FILENAME ~ /\.c$/ || /^static inline/) {
+kind == "library" && /^[a-z].*\(/ && !/;$/ && (FILENAME ~ /\.c$/ || /^static inline/ || /^[a-z_0-9]+\(.*\)$/) {
 	name = $0
 	sub(/\(.*/, "", name)
 	sub(/.*[ *]/, "", name)

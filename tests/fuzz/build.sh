@@ -17,7 +17,7 @@ objects()
 		esac
 		object=$folder/$(basename "$source" .c).o
 		if [ ! -e "$object" ] || [ -n "$(find "$srcdir/libvhost" "$srcdir/frontend" \
-				"$srcdir/storage" "$srcdir/scsi" "$srcdir/tests/fuzz" "$srcdir/tests" -maxdepth 1 \
+				"$srcdir/storage" "$srcdir/scsi" "$srcdir/daemons" "$srcdir/tests/fuzz" "$srcdir/tests" -maxdepth 1 \
 				\( -name '*.h' -o -name "$(basename "$source")" \) -newer "$object")" ]; then
 			$clang -c -o "$object" "$srcdir/$source"
 		fi
@@ -31,9 +31,10 @@ wait $!
 objects common $3
 objects storage $4
 objects units $5
+objects daemons $6
 for target in "$srcdir"/tests/fuzz/target_*.c; do
 	name=$(basename "$target" .c)
 	objects "$name" "tests/fuzz/$name.c"
 	$clang -fsanitize=fuzzer -o "$out/${name#target_}" "$out/$name"/*.o "$out"/common/*.o \
-		"$out"/units/*.o "$out"/storage/*.o "$out"/frontend/*.o "$out"/libvhost/*.o $libs
+		"$out"/units/*.o "$out"/daemons/*.o "$out"/storage/*.o "$out"/frontend/*.o "$out"/libvhost/*.o $libs
 done

@@ -3,10 +3,14 @@
 fuzz_common = tests/fuzz/input.h tests/fuzz/device.h tests/fuzz/device.c tests/fuzz/messages.h
 fuzz_replay_LDADD = tests/libstepped.la frontend/libfrontend.la libvhost/libcore.la
 
-fuzz_tests = tests/fuzz/replay_messages tests/fuzz/replay_rings tests/fuzz/replay_scsi \
+fuzz_tests = tests/fuzz/replay_json tests/fuzz/replay_messages tests/fuzz/replay_rings tests/fuzz/replay_scsi \
 	tests/fuzz/replay_vscsi tests/fuzz/replay_walkers
 check_PROGRAMS += $(fuzz_tests)
 TESTS += $(fuzz_tests) tests/fuzz/long.sh
+
+tests_fuzz_replay_json_SOURCES = tests/fuzz/replay.c tests/fuzz/target_json.c tests/fuzz/input.h
+tests_fuzz_replay_json_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"json"'
+tests_fuzz_replay_json_LDADD = daemons/libdaemons.la $(JSON_LIBS)
 
 tests_fuzz_replay_messages_SOURCES = tests/fuzz/replay.c tests/fuzz/target_messages.c $(fuzz_common)
 tests_fuzz_replay_messages_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_TARGET='"messages"'
@@ -39,17 +43,18 @@ FUZZ_CFLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,u
 fuzz_clang = $(FUZZ_CC) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(URING_CFLAGS) -std=gnu11 \
 	-pthread $(FUZZ_CFLAGS)
 fuzz_libvhost = $(libvhost_libcore_la_SOURCES) $(libvhost_libutil_la_SOURCES)
+fuzz_daemons = daemons/config.c daemons/json.c daemons/log.c daemons/options.c
 fuzz_objects = tests/fuzz/clang
 
 fuzzers: $(fuzz_libvhost) $(frontend_libfrontend_la_SOURCES) $(fuzz_common) \
 		$(tests_libstepped_la_SOURCES) $(storage_libstorage_la_SOURCES) \
-		$(scsi_libscsi_la_SOURCES)
+		$(scsi_libscsi_la_SOURCES) $(fuzz_daemons)
 	@test -n '$(FUZZ_CC)' || { echo 'there is no clang with -fsanitize=fuzzer' >&2; exit 1; }
 	$(AM_V_GEN)srcdir='$(abs_srcdir)' out=$(fuzz_objects) clang="$(fuzz_clang)" \
-		libs='$(EVENT_LIBS) $(URING_LIBS) $(AIO_LIBS)' $(SHELL) $(srcdir)/tests/fuzz/build.sh \
+		libs='$(EVENT_LIBS) $(URING_LIBS) $(AIO_LIBS) $(JSON_LIBS)' $(SHELL) $(srcdir)/tests/fuzz/build.sh \
 		'$(fuzz_libvhost)' '$(frontend_libfrontend_la_SOURCES)' \
 		'$(fuzz_common) $(tests_libstepped_la_SOURCES)' \
-		'$(storage_libstorage_la_SOURCES)' '$(scsi_libscsi_la_SOURCES)'
+		'$(storage_libstorage_la_SOURCES)' '$(scsi_libscsi_la_SOURCES)' '$(fuzz_daemons)'
 .PHONY: fuzzers
 
 clean-local:

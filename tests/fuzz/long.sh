@@ -14,7 +14,7 @@ skip()
 [ "${SANITIZER-no}" = no ] || skip "fuzzing brings its own sanitizers, and runs in the plain build"
 [ -n "${FUZZ_CC-}" ] || skip "there is no clang with -fsanitize=fuzzer"
 
-targets=(messages rings scsi vscsi walkers)
+targets=(json messages rings scsi vscsi walkers)
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 echo "1..${#targets[@]}"

@@ -30,10 +30,10 @@
 #define UNITS		4u
 #define IMAGE		(64u << 10)	/* bytes */
 #define GPA		0x100000u
-#define MEMORY		(256u << 10)	/* bytes of guest memory, rings included */
-#define SLOTS		16u		/* of requests, in guest memory */
-#define SLOT		4096u
-#define ANSWER		2048u		/* where in a slot the device writes */
+#define MEMORY		(1u << 20)	/* bytes of guest memory, rings included */
+#define SLOTS		8u		/* of requests, in guest memory */
+#define SLOT		32768u
+#define ANSWER		16384u		/* where in a slot the device writes */
 
 /* Units 0 and 1 have lost their unit attention before the input begins. */
 static const struct fuzz_unit {
@@ -223,7 +223,7 @@ static void vscsi_put(struct vscsi *v, struct fe_ring *ring, uint8_t *slot, size
 	fe_ring_submit(ring);
 }
 
-/* A whole command, with up to a kilobyte of data each way. */
+/* A whole command, with up to eight kilobytes of data each way. */
 static void vscsi_command(struct vscsi *v)
 {
 	struct fe_ring *ring = &v->ring[2 + input_u8(&v->in) % 2];
@@ -232,7 +232,7 @@ static void vscsi_command(struct vscsi *v)
 	struct virtio_scsi_cmd_req head = {
 		.tag = input_u8(&v->in) % 8, .task_attr = how & 8 ? how >> 4 & 3 : 0,
 	};
-	const size_t out = input_u8(&v->in) * 4u, in = input_u8(&v->in) * 4u;
+	const size_t out = input_u8(&v->in) * 32u, in = input_u8(&v->in) * 32u;
 
 	vscsi_address(v, head.lun);
 	input_bytes(&v->in, head.cdb, 6u + (how & 3) * 4);
@@ -365,10 +365,20 @@ static void vscsi_step(struct vscsi *v)
  * Life
  */
 
+/* A driver which has gone, because of a bad message, leaves units as after power on. */
+static void vscsi_connection(void *arg, bool up)
+{
+	struct vscsi *v = arg;
+
+	if (!up)
+		memset(v->told, true, sizeof(v->told));
+}
+
 static void vscsi_new(struct vscsi *v)
 {
 	const struct virtio_scsi_params params = {
 		.name = "fuzz", .control = v->s.worker, .queues = RINGS - 2,
+		.arg = v, .connection = vscsi_connection,
 	};
 	unsigned int i;
 
@@ -425,13 +435,12 @@ static void vscsi_end(struct vscsi *v)
 	unsigned int i;
 
 	stepped_run(&v->s);
-	/* A driver which has gone leaves units as after power on. */
-	for (i = 0; i < UNITS; i++)
+	for (i = 0; i < UNITS; i++) {
 		unit_note(v, i);
-	stepped_halt(&v->s);
-	for (i = 0; i < UNITS; i++)
 		if (!v->told[i])
 			image_check(i);
+	}
+	stepped_halt(&v->s);
 	for (i = 0; i < RINGS; i++)
 		fe_ring_free(&v->ring[i]);
 	fe_mem_free(&v->mem);

@@ -19,3 +19,15 @@ scsi_packed()
 {
 	cut -c35 /sys/bus/virtio/drivers/virtio_scsi/virtio*/features
 }
+
+# Whether there is such a unit.
+unit_is_there()
+{
+	ls -d $scsi_devices/*:0:$1 >/dev/null 2>&1
+}
+
+# size_is DISK SECTORS
+size_is()
+{
+	[ "$(cat /sys/block/$1/size)" = "$2" ]
+}

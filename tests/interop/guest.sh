@@ -4,8 +4,8 @@
 #
 # It runs as process 1 in User-mode Linux (with the host's programs) and in QEMU's guests (with
 # busybox). The host's part has put variables before it: MODULES, the files to load, TTY, if that is
-# not the kernel's console, and what the test wants known. A line "RESULT 0 name" or "RESULT 1 name" on the console becomes a TAP row of
-# the test.
+# not the kernel's console, and what the test wants known. A line "RESULT 0 name" or "RESULT 1 name"
+# on the console becomes a TAP row of the test.
 
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/mnt LC_ALL=C

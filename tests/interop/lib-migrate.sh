@@ -12,7 +12,7 @@ need_qmp
 
 # QEMU 7.2 under software emulation loses writes of the guest's processors when it takes whole words
 # out of its bitmap of dirty pages, since it does not tell the processors that their next write to
-# such a page counts: about one guest in ten dies of it on a busy machine, also one without any
+# such a page counts: on a busy machine one move in eight kills the guest, also one without any
 # device.  Where memory is no multiple of 256 KiB it looks at page by page, and does tell.
 memory_rest=8
 

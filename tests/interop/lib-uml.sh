@@ -42,6 +42,23 @@ start_uml_guest()
 	pids["guest $name"]=$!
 }
 
+# uml_says NAME LINE: a row which is ok when a guest has printed such a line.
+uml_says()
+{
+	wait_until 200 uml_said_or_gone "$@" && uml_said "$@"
+	row $? "$1: it says $2"
+}
+
+uml_said()
+{
+	tr -d '\r' <"$tmp/guest-${1//[^a-z0-9]/-}.log" | grep -qx -- "$2"
+}
+
+uml_said_or_gone()
+{
+	uml_said "$@" || gone "${pids["guest $1"]}"
+}
+
 # end_uml_guest NAME: wait until it is off, and print the rows for its results.
 end_uml_guest()
 {

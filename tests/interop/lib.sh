@@ -100,7 +100,9 @@ show_ends()
 
 	shift
 	for log; do
-		[ -s "$log" ] && [ -z "${shown[$log]:-}" ] || continue
+		if [ ! -s "$log" ] || [ -n "${shown[$log]:-}" ]; then
+			continue
+		fi
 		shown[$log]=yes
 		echo "# --- ${log##*/} ---"
 		brief <"$log" | tail -n "$lines" | comment
@@ -364,14 +366,15 @@ longest_silence=300
 # Wait until a guest has gone, unless it is lost, or says nothing for too long.
 await_end()
 {
-	local log pid=${pids["guest $1"]} size last= heard=$SECONDS
+	local log pid=${pids["guest $1"]} size last="" heard=$SECONDS
 
 	log=$(log_of "$1")
 	until gone "$pid" || is_lost "$1"; do
 		size=$(stat -c %s "$log")
 		[ "$size" = "$last" ] || heard=$SECONDS
 		last=$size
-		[ $((SECONDS - heard)) -lt $longest_silence ] || lose_guest "$1" "it has said nothing for $longest_silence s"
+		[ $((SECONDS - heard)) -lt $longest_silence ] ||
+			lose_guest "$1" "it has said nothing for $longest_silence s"
 		read -rt 0.2 -u "$nothing"
 	done
 }

@@ -7,6 +7,8 @@ interop_tests = \
 	tests/interop/qemu-scsi.sh \
 	tests/interop/uml-sg3.sh \
 	tests/interop/uml-pass.sh \
+	tests/interop/uml-hotplug.sh \
+	tests/interop/uml-stuck.sh \
 	tests/interop/qemu-stop.sh \
 	tests/interop/net-qemu.sh \
 	tests/interop/net-migrate.sh \

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # QEMU's guests use the units of vhost-user-scsi-pci as QEMU has it by default: several targets and
-# numbers, a file system, a CD and a verified load at once, stopped now and then; and after a reboot.
+# numbers, file systems, a CD and a verified load at once, while units come, go and grow, and QEMU stops
+# and goes on; and after a reboot.
 
 . "$(dirname "$0")/lib-qemu.sh"
 
@@ -30,6 +31,12 @@ sum_in_image()
 	debugfs -R "cat $2" "$1" 2>/dev/null | sum
 }
 
+# ctl NUMBER METHOD KEY=VALUE...: a row which is ok if the daemon does it.
+ctl()
+{
+	check "${*:2}" "$top_builddir/tools/vhostctl" "$tmp/control$1" "${@:2}"
+}
+
 # Room which an image takes on the host, in MiB rounded up.
 taken()
 {
@@ -48,7 +55,7 @@ test_queues()
 	pattern full $((8 * mib)) >"$tmp/four$n.img"; four=$tmp/four$n.img
 	qemu_args=(-smp "$n")
 	disk_properties=",num_queues=$n"
-	start_daemon "scsi$n" --num-queues="$n" --log-level=debug --threads=$((n - 1)) \
+	start_daemon "scsi$n" --num-queues="$n" --control="$tmp/control$n" --threads=$((n - 1)) \
 		--lun=0,file="$one",serial=first-light --lun=1,file="$tmp/cd.iso",cdrom \
 		--lun=7:0,file="$three" --lun=7:300,file="$two",block-size=4096 --lun=255:16383,file="$four"
 
@@ -110,6 +117,13 @@ if [ "$(dd if=/dev/$four bs=512 count=1 2>/dev/null | head -c 6)" != booted ]; t
 	check "$boot: unmount after fstrim" umount fs
 	verify $one one
 
+	echo "PLUG"
+	new=$(disk 9:0)
+	check "$boot: a unit comes" size_is $new 2048
+	check "$boot: it is written" dd if=/dev/zero of=/dev/$new bs=1M count=1 conv=fsync
+	echo "PLUGGED"
+	check "$boot: it goes" wait_for not unit_is_there 9:0
+	check "$boot: the new size of another one is seen" wait_for size_is $four 24576
 	read -r line
 	end_load "$boot: load"
 	check "$boot: leave a mark" sh -c "echo booted | dd of=/dev/$four bs=512 conv=sync,notrunc,fsync"
@@ -139,6 +153,11 @@ END
 		check "$name: continue $round" qmp "$name" cont
 		load_goes_on "$name" "after stop $round"
 	done
+	hear "$name" PLUG
+	ctl "$n" lun-add lun=9:0 file="$tmp/new$n.img" size=1M
+	hear "$name" PLUGGED
+	ctl "$n" lun-remove lun=9:0
+	ctl "$n" resize lun=255:16383 size=12M
 	say "$name" end
 	end_qemu_guest "$name"
 	check "$name, host: fsck of the first image" fsck.ext4 -f -n "$one"
@@ -150,7 +169,7 @@ END
 	stop_daemon "scsi$n"
 }
 
+on_reboot=reset
 make_cd
-test_queues 1
 test_queues 2
 finish

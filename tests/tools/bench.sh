@@ -119,7 +119,17 @@ serve_blk blk
 disk_rows blk blk
 runs "the back-end's CPU time" "back-end [0-9]* ns" blk --requests=100 --pid="${pids[blk]}" "$tmp/blk.sock"
 runs "for a time" "rate " blk --time=1 "$tmp/blk.sock"
-# All may be in flight: the mean latency is that of the ring, not of one request.
+# Requests in flight are their rate times their latency, however fast all is.
+in_flight()
+{
+	timeout 300 "$daemon" blk --json --requests=20000 --depth="$1" "$tmp/blk.sock" >"$tmp/out" 2>&1
+	awk -F'[:,]' -v depth="$1" '
+		/"per_second"/ { rate = $2 }
+		/"mean"/ { mean = $2 }
+		END { n = rate * mean / 1e9; print n; exit !(n > depth * 0.5 && n < depth * 1.1) }' "$tmp/out"
+}
+check "one request in flight" in_flight 1
+check "many requests in flight" in_flight 64
 runs "queues" "2 queues" blk --queues=2 --depth=64 --requests=3000 --rw=randrw --verify "$tmp/blk.sock"
 end_serving blk
 serve forgets "$top_builddir/blk/vhost-user-blk" --socket-path={} --engine=null --size=4M
@@ -163,6 +173,12 @@ if [ "$inside" = inside ]; then
 			net --dir=both --depth=8 --requests=20000 --size=1000 --verify $rings "$tmp/tap.sock"
 	done
 	end_serving reflect
+	"$top_builddir/tests/tools/reflect" bench0 spoil >"$tmp/ready" 2>"$tmp/reflect.log" &
+	pids[reflect]=$!
+	check "packets are sent back, and changed" wait_until 30 grep -q ready "$tmp/ready"
+	broken "packets which come back are not ours" "a packet came back with byte 999 changed" \
+		net --dir=both --depth=8 --requests=1000000 --size=1000 --verify "$tmp/tap.sock"
+	end_serving reflect
 	end_serving tap
 else
 	echo "# not root, or no /dev/net/tun: no packets come back"
@@ -182,7 +198,19 @@ check "a back-end which is killed: the message" grep -q "the back-end has closed
 
 # A signal ends the measurement, and what was measured is printed.
 serve_blk signal
-timeout -s INT 2 "$daemon" blk --time=600 "$tmp/signal.sock" >"$tmp/out" 2>&1
+timeout 120 "$daemon" blk --time=600 "$tmp/signal.sock" >"$tmp/out" 2>&1 &
+pids[driver]=$!
+# As soon as it has spent some CPU time, which it does on requests only.
+at_work()
+{
+	local pid
+
+	pid=$(pgrep -P "${pids[driver]}") || return 1
+	awk '{ exit $14 + $15 < 40 }' "/proc/$pid/stat" && kill -INT "$pid"
+}
+wait_until 60 at_work
+end_process driver
+equal "SIGINT: the exit status" 0 $?
 check "SIGINT: what there is is printed" grep -q "^  rate" "$tmp/out"
 end_serving signal
 

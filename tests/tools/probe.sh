@@ -65,6 +65,13 @@ timeout 120 "$daemon" $quick --conformance "$tmp/idle.sock" >"$tmp/idle" 2>&1
 equal "a ring which is not served is a failure" 1 $?
 check "and that is what it says" grep -q "no request has come back for 200 ms" "$tmp/idle"
 check "other rows pass" grep -q "^pass  *features are the same" "$tmp/idle"
+# It refuses nothing, either.
+for row in "a feature which was not offered is refused" "an unknown message is refused" \
+	"a ring which is not there is refused" "sizes which no split ring has are refused" \
+	"SET_VRING_ENABLE takes 0 and 1 only" "messages of a wrong size are refused" \
+	"regions which make no sense are refused" "config space has an end"; do
+	check "a back-end which takes all fails: $row" grep -qx "fail  *$row" "$tmp/idle"
+done
 end_serving idle
 
 serve_blk disk

@@ -2,9 +2,10 @@
 /*
  * Send back all packets of the experimental type which come through an interface.
  *
- * usage: reflect IFNAME
+ * usage: reflect IFNAME [spoil]
  *
- * It prints a line when it is ready, and goes on until it is ended.
+ * With "spoil" the last byte of each is changed.  It prints a line when it is ready, and goes on
+ * until it is ended.
  */
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
@@ -19,7 +20,7 @@ int main(int argc, char **argv)
 {
 	struct sockaddr_ll from, addr = {
 		.sll_family = AF_PACKET, .sll_protocol = htons(TYPE),
-		.sll_ifindex = argc == 2 ? (int)if_nametoindex(argv[1]) : 0,
+		.sll_ifindex = argc > 1 ? (int)if_nametoindex(argv[1]) : 0,
 	};
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(TYPE)), room = 16 << 20;
 	unsigned char packet[65536];
@@ -38,6 +39,8 @@ int main(int argc, char **argv)
 		n = recvfrom(fd, packet, sizeof(packet), 0, (struct sockaddr *)&from, &len);
 		if (n < 0)
 			return 1;
+		if (argc > 2)
+			packet[n - 1]++;
 		/* Not those which we send ourselves. */
 		if (from.sll_pkttype != PACKET_OUTGOING && send(fd, packet, (size_t)n, 0) < 0)
 			continue;

@@ -429,8 +429,8 @@ START_TEST(test_opcodes_all)
 END_TEST
 
 /*
- * Every bit which means nothing costs a command INVALID FIELD IN CDB that points at it.  Which do, the
- * unit tells; some of it is in test_opcodes.
+ * Every bit which means nothing costs a command INVALID FIELD IN CDB that points at it.  Which do,
+ * the unit tells; some of it is in test_opcodes.
  */
 static void reserved_bits(struct sf *sf, const uint8_t *usage, unsigned int len, bool action)
 {

@@ -451,6 +451,50 @@ START_TEST(all_rings)
 }
 END_TEST
 
+static struct fe_scsi_req *compare_and_write(unsigned int ring, uint8_t from, uint8_t to)
+{
+	static const uint8_t cdb[16] = { 0x89, [9] = 7, [13] = 1 };
+	struct fe_scsi_req *req = world_req(&world, ring, 0, 0, cdb, sizeof(cdb));
+
+	req->out_len = 2 * WORLD_SECTOR;
+	memset(fe_scsi_out(req), from, WORLD_SECTOR);
+	memset(fe_scsi_out(req) + WORLD_SECTOR, to, WORLD_SECTOR);
+	return req;
+}
+
+/* Of those who come at the same time on different workers, and write the same, one is the first. */
+START_TEST(one_wins)
+{
+	const struct world_params params = {
+		.units = { { .sectors = WORLD_SECTORS } }, .scsi.queues = 3, .workers = 3,
+	};
+	struct fe_scsi_req *req;
+	unsigned int i, ring, good;
+
+	world_up(&world, &params, WORLD_FEATURES);
+	req = world_write(&world, 0, 0, 0, 7, 1, 0);
+	expect(req, VIRTIO_SCSI_S_OK, 0, 0, 108);
+	for (i = 0; i < TAP_TIMES(200); i++) {
+		for (ring = 0; ring < 3; ring++)
+			ck_assert(!fe_scsi_add(compare_and_write(ring, (uint8_t)i, (uint8_t)(i + 1))));
+		/* In between, writes of other blocks come and go. */
+		for (ring = 0; ring < 3; ring++)
+			ck_assert(!fe_scsi_submit(world_write(&world, ring, 0, 0, 20 + ring, 4, 1)));
+		for (ring = 0, good = 0; ring < 6; ring++) {
+			ck_assert_int_eq(fe_scsi_reap(&world.fs[ring / 2], &req, FE_TIMEOUT_MS), 0);
+			ck_assert_uint_eq(fe_scsi_resp(req).response, VIRTIO_SCSI_S_OK);
+			if (fe_scsi_resp(req).status)
+				ck_assert_uint_eq(fe_scsi_resp(req).sense[12], 0x1d);
+			good += !fe_scsi_resp(req).status && req->cdb[0] == 0x89;
+			fe_scsi_put(req);
+		}
+		ck_assert_uint_eq(good, 1);
+	}
+	world_check_fill(&world, 0, 7, 1, (uint8_t)i);
+	world_down(&world);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("virtio_scsi");
@@ -471,6 +515,7 @@ int main(void)
 	tcase_add_test(tc, sizes_after_reset);
 	tcase_add_test(tc, one_commit);
 	tcase_add_loop_test(tc, all_rings, 0, 8);
+	tcase_add_test(tc, one_wins);
 	suite_add_tcase(suite, tc);
 	return tap_main(suite);
 }
