@@ -95,6 +95,8 @@ tests_proto_test_packed_SOURCES = \
 	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_packed.c
 tests_proto_test_packed_hostile_SOURCES = \
 	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_packed_hostile.c
+tests_proto_test_regions_SOURCES = \
+	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_regions.c
 tests_proto_test_hostile_SOURCES = \
 	tests/proto/hostile.c tests/proto/hostile.h tests/proto/test_hostile.c
 

@@ -26,7 +26,7 @@
 
 #define LOAD_CORE	0
 #define BACKEND_CORE	1
-#define LOST_NS		5000000u	/* what has not come by then is lost */
+#define LOST_NS		100000000u	/* what has not come by then is lost */
 #define FEATURES	(FE_BIT(VIRTIO_NET_F_CSUM) | FE_BIT(VIRTIO_NET_F_HOST_TSO4) | \
 			 FE_BIT(VIRTIO_NET_F_GUEST_CSUM) | FE_BIT(VIRTIO_NET_F_GUEST_TSO4))
 

@@ -5,11 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hostile.h"
 #include "tests/echo.h"
 #include "tests/tap.h"
 #include "util.h"
 
 #define PAGE 4096u
+#define REGION		(UINT64_C(1) << 32)
+#define REGION_SIZE	(UINT64_C(1) << 20)
 #define MANY 400u			/* regions; each is an fd of the front-end */
 
 static void check_copy(struct fe_ring *ring, const struct iovec *out, unsigned int nout,
@@ -125,6 +128,51 @@ START_TEST(chain_as_long_as_its_ring)
 }
 END_TEST
 
+/* Beyond the end of the region in which the one before was found, or before its beginning. */
+static const struct {
+	uint64_t gpa;
+	size_t len;
+} beyond[] = {
+	{ REGION + REGION_SIZE - 8, 9 },
+	{ REGION + REGION_SIZE, 1 },
+	{ REGION - 1, 2 },
+	{ REGION - 8, 8 },
+	{ REGION + 4096, UINT32_MAX },
+	{ UINT64_MAX - 3, 8 },
+};
+
+/* A request which is served, and behind it one which would be if all memory were as near. */
+START_TEST(buffer_beyond_the_region_found_last)
+{
+	const struct fe_region_params region = { .gpa = REGION, .size = REGION_SIZE };
+	const uint64_t features = _i & 1 ? FE_BIT(VIRTIO_F_RING_PACKED) : 0;
+	struct echo_rings r;
+	struct fe_ring *ring = &r.ring[0];
+	struct echo e;
+	unsigned int i;
+
+	echo_start(&e, (unsigned int)_i / 2, 0);
+	echo_up(&e, &r, 1, 16, features);
+	ck_assert_int_ge(fe_mem_add(&r.mem, &region), 0);
+	ck_assert_int_eq(fe_start_mem(&e.fe, &r.mem), 0);
+	for (i = 0; i < ARRAY_SIZE(beyond); i++) {
+		struct iovec bad = { (void *)(uintptr_t)beyond[i].gpa, beyond[i].len };
+
+		check_pair(ring, 1, 1, (int)i);
+		ring->flags |= FE_RING_ADDR;
+		ck_assert_int_ge(fe_ring_add(ring, &bad, 1, NULL, 0, &e), 0);
+		fe_ring_submit(ring);
+		ck_assert_int_eq(fe_ring_wait_err(ring, FE_TIMEOUT_MS), 0);
+		ck_assert(!fe_ring_ready(ring));
+		ring->flags &= ~FE_RING_ADDR;
+		hostile_restart(&e.fe, ring);
+	}
+	check_pair(ring, 1, 1, 'x');
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("regions");
@@ -134,6 +182,7 @@ int main(void)
 	tcase_add_loop_test(tc, buffers_in_many_regions, 0, 3);
 	tcase_add_loop_test(tc, guest_addresses_for_rings, 0, 3);
 	tcase_add_loop_test(tc, chain_as_long_as_its_ring, 0, 3);
+	tcase_add_loop_test(tc, buffer_beyond_the_region_found_last, 0, 4);
 	suite_add_tcase(suite, tc);
 	return tap_main(suite);
 }
