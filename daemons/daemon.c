@@ -653,6 +653,14 @@ static int daemon_start(struct daemon_run *run)
 	return status;
 }
 
+/* The options are those which there are; the exit status. */
+static int daemon_go_on(struct daemon_run *run, bool print)
+{
+	if (run->daemon->judge && run->daemon->judge(run))
+		return DAEMON_FAILED;
+	return run->only_check ? daemon_check_only(run, print) : daemon_start(run);
+}
+
 int daemon_main(const struct daemon *d, int argc, char **argv)
 {
 	struct daemon_run run = {
@@ -683,7 +691,7 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 	}
 	run.only_check = print || options_asked(argc, argv, "check-config");
 	if (!daemon_configure(&run, argc, argv))
-		status = run.only_check ? daemon_check_only(&run, print) : daemon_start(&run);
+		status = daemon_go_on(&run, print);
 	sandbox_exit(&run.sandbox);
 	daemon_systemd_close();
 	if (d->forget)

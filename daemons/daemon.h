@@ -79,6 +79,8 @@ struct daemon {
 
 	/* Whether the options make sense together. */
 	int (*check)(struct daemon_run *run);
+	/* Whether the device can have these values; who asks for others gets DAEMON_FAILED.  Or NULL. */
+	int (*judge)(struct daemon_run *run);
 	/* Call daemon_need_file() and daemon_need_cap() for all that the later functions need. */
 	void (*needs)(struct daemon_run *run);
 	const unsigned long *ioctls;	/* for which seccomp has to know; then 0; or NULL */

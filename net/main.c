@@ -160,9 +160,22 @@ static const char *net_conflict(const struct net *net)
 	return NULL;
 }
 
-/* Whether the values make sense which are more than a word or number. */
-static bool net_take_values(struct net *net, unsigned int pairs)
+static int net_check(struct daemon_run *run)
 {
+	const char *why = net_conflict(daemon_own(run));
+
+	if (!why)
+		return 0;
+	daemon_err("%s", why);
+	return -EINVAL;
+}
+
+/* Values which are more than a word or a number. */
+static int net_judge(struct daemon_run *run)
+{
+	struct net *net = daemon_own(run);
+	const unsigned int pairs = daemon_conf(run)->num_queues;
+
 	if (!net_parse_mac(net))
 		daemon_err("--mac=%s: not six bytes as in 52:54:00:12:34:56", net->mac_text);
 	else if (!net_mac_is_good(net))
@@ -175,18 +188,8 @@ static bool net_take_values(struct net *net, unsigned int pairs)
 		daemon_err("--tap-fd=%s: %u of them, not as many as --queue-pairs=%u", net->tap_fd,
 			   net->num_fds, pairs);
 	else
-		return true;
-	return false;
-}
-
-static int net_check(struct daemon_run *run)
-{
-	struct net *net = daemon_own(run);
-	const char *why = net_conflict(net);
-
-	if (why)
-		daemon_err("%s", why);
-	return why || !net_take_values(net, daemon_conf(run)->num_queues) ? -EINVAL : 0;
+		return 0;
+	return -EINVAL;
 }
 
 /*
@@ -401,6 +404,7 @@ int main(int argc, char **argv)
 		.own_size = sizeof(struct net),
 		.queues = &daemon_queue_pairs,
 		.check = net_check,
+		.judge = net_judge,
 		.needs = net_needs,
 		.ioctls = port_ioctls,
 		.open = net_open,

@@ -68,19 +68,19 @@ usage "--mac: it needs a value" --socket-path=s --port=null --mac
 
 for mac in 52:54:00:12:34 52:54:00:12:34:56:78 52-54-00-12-34-56 52:54:00:12:34:5g 5:54:00:12:34:56 \
 	525:4:00:12:34:56 foo "52:54:00:12:34:56 "; do
-	usage "--mac=$mac: not six bytes" --socket-path=s --port=null "--mac=$mac"
+	no_port "--mac=$mac: not six bytes" --port=null "--mac=$mac"
 done
-usage "--mac=53:54:00:12:34:56: not the address of one" --socket-path=s --port=null --mac=53:54:00:12:34:56
-usage "--mac=ff:ff:ff:ff:ff:ff: not the address of one" --socket-path=s --port=null --mac=ff:ff:ff:ff:ff:ff
-usage "--mac=00:00:00:00:00:00: not the address of one" --socket-path=s --port=null --mac=00:00:00:00:00:00
+no_port "--mac=53:54:00:12:34:56: not the address of one" --port=null --mac=53:54:00:12:34:56
+no_port "--mac=ff:ff:ff:ff:ff:ff: not the address of one" --port=null --mac=ff:ff:ff:ff:ff:ff
+no_port "--mac=00:00:00:00:00:00: not the address of one" --port=null --mac=00:00:00:00:00:00
 for mtu in 0 67 65536 99999999999999999999 -1 x 1500x " 1500"; do
-	usage "--mtu=$mtu: not a number from 68 to 65535" --socket-path=s --port=null "--mtu=$mtu"
+	no_port "--mtu=$mtu: not a number from 68 to 65535" --port=null "--mtu=$mtu"
 done
 for fd in x 3, ,3 3,,4 -3 3x 3:4 99999999999; do
-	usage "--tap-fd=$fd: not file descriptors" --socket-path=s "--tap-fd=$fd" --queue-pairs=2
+	no_port "--tap-fd=$fd: not file descriptors" "--tap-fd=$fd" --queue-pairs=2
 done
-usage "--tap-fd=3: 1 of them, not as many as --queue-pairs=2" --socket-path=s --tap-fd=3 --queue-pairs=2
-usage "--tap-fd=3,4: 2 of them, not as many as --queue-pairs=1" --socket-path=s --tap-fd=3,4
+no_port "--tap-fd=3: 1 of them, not as many as --queue-pairs=2" --tap-fd=3 --queue-pairs=2
+no_port "--tap-fd=3,4: 2 of them, not as many as --queue-pairs=1" --tap-fd=3,4
 no_port "--tap-fd=99: 99: no such file descriptor" --tap-fd=99
 no_port "--tap-fd=0: 0: not a tap" --tap-fd=0
 refused_with "fd 3, which nobody gave" 1 "--tap-fd=3: 3: " "$BASH" -c '"$@" 3<&-' sh "$daemon" --socket-path=s --tap-fd=3
