@@ -3,8 +3,8 @@
  * JSON from outside.
  *
  * json-c silently lets the last of equal keys win.  Whoever says two things means one of
- * them, so the text is looked through once more for that, after json-c has found it to be JSON: then
- * a string is a key if a colon follows, and strings end where they seem to.
+ * them, so the text is looked through once more for that, after json-c has found it to be JSON:
+ * then a string is a key if a colon follows, and strings end where they seem to.
  */
 #include "json.h"
 

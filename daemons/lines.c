@@ -159,7 +159,10 @@ static void client_line(struct lines_client *c)
 		client_close_fds(c);
 }
 
-/* In the next turn of the loop, when others have had theirs: an active event would be in this one. */
+/*
+ * In the next turn of the loop, when others have had theirs: an active event would be in this
+ * one.
+ */
 static void client_turn_later(struct lines_client *c)
 {
 	static const struct timeval now;

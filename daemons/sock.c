@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Where front-ends come from: a socket of our own at --socket-path, or one which was given to us. */
+/*
+ * Where front-ends come from: a socket of our own at --socket-path, or one which was given to us.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

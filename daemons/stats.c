@@ -2,9 +2,10 @@
 /*
  * Statistics of the queues, gathered from their workers.
  *
- * Each counter is written by one worker, with nothing but an increment, and copied by that same worker
- * when somebody asks: work is posted to each of them, and comes back.  Who asks while that is under
- * way gets what comes back next time.  A reset changes no counter: what they were is subtracted.
+ * Each counter is written by one worker, with nothing but an increment, and copied by that same
+ * worker when somebody asks: work is posted to each of them, and comes back.  Who asks while that
+ * is under way gets what comes back next time.  A reset changes no counter: what they were is
+ * subtracted.
  */
 #include <errno.h>
 #include <stdlib.h>

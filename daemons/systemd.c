@@ -65,7 +65,10 @@ static bool systemd_is_for_us(const char *pid_name, bool missing)
 	return systemd_number(pid_name, INT32_MAX) == (uint64_t)getpid();
 }
 
-/* The names of the sockets, in their order, with colons between; all are unnamed if there are none. */
+/*
+ * The names of the sockets, in their order, with colons between; all are unnamed if there are
+ * none.
+ */
 static int systemd_read_names(void)
 {
 	const char *value = getenv("LISTEN_FDNAMES");

@@ -526,9 +526,9 @@ unsigned int vhost_queue_outstanding(const struct vhost_queue *q);
 void vhost_queue_latency(const struct vhost_queue *q, struct vhost_queue_latency *latency);
 
 /*
- * From now on pop gives nothing, until vhost_queue_resume(), also if the ring is stopped and started
- * meanwhile.  done is called when nothing is outstanding and all that was pushed is published,
- * possibly at once.  Again, or after a resume, only the last done is called.
+ * From now on pop gives nothing, until vhost_queue_resume(), also if the ring is stopped and
+ * started meanwhile.  done is called when nothing is outstanding and all that was pushed is
+ * published, possibly at once.  Again, or after a resume, only the last done is called.
  */
 void vhost_queue_pause(struct vhost_queue *q, void (*done)(struct vhost_queue *q, void *arg),
 		       void *arg);

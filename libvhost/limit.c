@@ -2,11 +2,11 @@
 /*
  * Queues which are paused, and limits on how fast requests are popped.
  *
- * A limit is two clocks, of requests and of bytes.  Each request moves them on by what it costs at the
- * rate allowed; while one of them is ahead of the time, nothing is let through, and the queue's
- * timer is set to when it is not any more.  A clock which has fallen behind is credit, and the
- * burst says how far it may.  So late timers cost nothing of the rate, and what a large request
- * costs too much is paid by the next ones.
+ * A limit is two clocks, of requests and of bytes.  Each request moves them on by what it costs
+ * at the rate allowed; while one of them is ahead of the time, nothing is let through, and the
+ * queue's timer is set to when it is not any more.  A clock which has fallen behind is credit,
+ * and the burst says how far it may.  So late timers cost nothing of the rate, and what a large
+ * request costs too much is paid by the next ones.
  *
  * The clocks are under a lock, since queues of several workers may share them.
  */

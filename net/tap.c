@@ -277,7 +277,9 @@ static int tap_open_queues(struct tap *tap, int *fds, struct tap_why *why)
  * The link
  */
 
-/* Whether the interface of our name is the one which the fds belong to: they may be of elsewhere. */
+/*
+ * Whether the interface of our name is the one which the fds belong to: they may be of elsewhere.
+ */
 static bool tap_is_here(const struct tap *tap)
 {
 	struct ifreq ifr = { 0 };

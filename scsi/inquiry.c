@@ -110,7 +110,9 @@ static size_t vpd_designate_vendor(const struct scsi_cmd *cmd, uint8_t *p)
 	return 4 + p[3];
 }
 
-/* NAA locally assigned (7.8.5.6.4), of the unit: the serial number is all there is to make it of. */
+/*
+ * NAA locally assigned (7.8.5.6.4), of the unit: the serial number is all there is to make it of.
+ */
 static size_t vpd_designate_naa(const struct scsi_cmd *cmd, uint8_t *p)
 {
 	p[0] = 0x01;			/* binary */

@@ -8,9 +8,10 @@
  * As long as there is no exclusive command, who writes only counts himself, in a counter which
  * his worker shares with few others, and looks whether there is one.  With one, all that come
  * stand in a list of the unit, in the order of their coming, from before their first operation
- * until after their last.  There, a command waits while one before it overlaps with it and one of the two is
- * exclusive; who leaves wakes those who have waited for it.  Nobody overtakes, so nobody starves.
- * Besides, an exclusive command waits until those who were only counted have all ended.
+ * until after their last.  There, a command waits while one before it overlaps with it and one of
+ * the two is exclusive; who leaves wakes those who have waited for it.  Nobody overtakes, so
+ * nobody starves. Besides, an exclusive command waits until those who were only counted have all
+ * ended.
  *
  * Counting and looking is the one side, announcing oneself and adding up the counters the other:
  * each writes first and reads then, all with sequential consistency, so at least one of the two

@@ -72,7 +72,9 @@ int unit_serve(struct units *units, struct unit *u, char why[UNIT_WHY_SIZE]);
 /* Tell the log about it. */
 void unit_log(const struct unit *u);
 
-/* "TARGET:LUN" or "LUN" at text; what follows behind a comma goes to *rest.  NULL, or the reason. */
+/*
+ * "TARGET:LUN" or "LUN" at text; what follows behind a comma goes to *rest.  NULL, or the reason.
+ */
 const char *unit_parse_address(char *text, struct scsi_address *address, char **rest);
 
 #endif /* SCSI_UNITS_H */

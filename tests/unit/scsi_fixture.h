@@ -2,8 +2,8 @@
 /*
  * One unit on an image in memory, and commands to it as tables of cases.
  *
- * Cases of initiator 0, which is the driver, go through a virtqueue of a virtio-scsi device; those of
- * others, and single commands, straight to the unit.
+ * Cases of initiator 0, which is the driver, go through a virtqueue of a virtio-scsi device;
+ * those of others, and single commands, straight to the unit.
  *
  * Data is written as text: bytes in hexadecimal, separated by blanks; "XX*N" is a byte N times,
  * and where data is expected, ".." is any byte.

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What packets cost, as far as it can be counted: calls of the port, signals, looks while polling. */
+/*
+ * What packets cost, as far as it can be counted: calls of the port, signals, looks while
+ * polling.
+ */
 #include <endian.h>
 #include <errno.h>
 #include <linux/virtio_config.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Guests which mean harm to a network device: each costs itself its packet or its queue, at worst. */
+/*
+ * Guests which mean harm to a network device: each costs itself its packet or its queue, at
+ * worst.
+ */
 #include "nic.h"
 
 #include <endian.h>
@@ -115,7 +118,10 @@ START_TEST(packet_of_no_bytes)
 }
 END_TEST
 
-/* Elements of no bytes count for nothing, wherever they are; a chain of nothing else is no packet. */
+/*
+ * Elements of no bytes count for nothing, wherever they are; a chain of nothing else is no
+ * packet.
+ */
 /* proves: net.tiny-chains */
 START_TEST(descriptors_of_no_bytes)
 {

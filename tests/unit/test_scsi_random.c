@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Random commands, several at a time: each ends once, with sense data where it has to be, and nothing
- * but what it says is transferred.
+ * Random commands, several at a time: each ends once, with sense data where it has to be, and
+ * nothing but what it says is transferred.
  */
 #include <stdio.h>
 #include <string.h>

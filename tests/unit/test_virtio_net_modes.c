@@ -390,7 +390,9 @@ START_TEST(end_without_link)
 }
 END_TEST
 
-/* Somebody sets the interface down and up again: packets which wait for it to have room are over. */
+/*
+ * Somebody sets the interface down and up again: packets which wait for it to have room are over.
+ */
 static void pull(void *arg)
 {
 	virtio_net_set_link(nic.net, *(const bool *)arg);
