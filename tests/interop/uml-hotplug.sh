@@ -21,11 +21,13 @@ ctl()
 image one 64M; one=$image
 image two 32M; two=$image
 image three 8M
-start_daemon scsi --control="$tmp/scsi.control" --lun=0,file="$one" --lun=1:0,file="$image" --threads=1 --num-queues=2
+start_daemon scsi --control="$tmp/scsi.control" --images="$tmp" --lun=0,file="$one" --lun=1:0,file="$image" --threads=1 --num-queues=2
 
 start_uml_guest "guest" scsi LOADER="$top_builddir/tests/interop/load" BYTES=$bytes ROUNDS=$rounds <<'END'
 cd /mnt || exit
 one=$(disk 0:0) three=$(disk 1:0)
+: >load1
+: >load3
 $LOADER run /dev/$one $BYTES 4 >load1 2>&1 &
 load1=$!
 $LOADER run /dev/$three $BYTES 2 >load3 2>&1 &
@@ -34,7 +36,7 @@ load3=$!
 # works PID FILE: whether the load is alive, and goes on.
 works()
 {
-	before=$(wc -l <$2)
+	before=$(wc -l <$2) || return
 	wait_for more_lines $2 $before && kill -0 $1
 }
 
@@ -78,6 +80,7 @@ while [ $((round += 1)) -le $ROUNDS ]; do
 	echo "ROUND $round"
 	new=$(disk $((1 + round)):0)
 	check "round $round: one comes" size_is $new $((2048 * round))
+	: >load2
 	$LOADER run /dev/$new $((round << 20)) 2 >load2 2>&1 &
 	load2=$!
 	check "round $round: it is used" works $load2 load2

@@ -318,7 +318,7 @@ cat >"$tmp/table" <<'END'
 0 sg_logs $disk
 	0x00 Supported log pages [sp]
 5 sg_logs --page=0x3e $disk
-9 sg_senddiag --test $disk
+0 sg_senddiag --test $disk
 END
 
 image disk 64M; disk=$image
