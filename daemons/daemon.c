@@ -653,12 +653,30 @@ static int daemon_start(struct daemon_run *run)
 	return status;
 }
 
-/* The options are those which there are; the exit status. */
-static int daemon_go_on(struct daemon_run *run, bool print)
+/* All that a run needs from the command line on; the exit status. */
+static int daemon_live(struct daemon_run *run, int argc, char **argv)
 {
-	if (run->daemon->judge && run->daemon->judge(run))
+	const struct daemon *d = run->daemon;
+	bool print = options_asked(argc, argv, "print-config");
+	int status;
+
+	run->own = calloc(1, d->own_size);
+	if (!run->own) {
+		daemon_err("%s", strerror(ENOMEM));
 		return DAEMON_FAILED;
-	return run->only_check ? daemon_check_only(run, print) : daemon_start(run);
+	}
+	run->only_check = print || options_asked(argc, argv, "check-config");
+	if (daemon_configure(run, argc, argv))
+		status = DAEMON_USAGE;
+	else if (d->judge && d->judge(run))
+		status = DAEMON_FAILED;
+	else
+		status = run->only_check ? daemon_check_only(run, print) : daemon_start(run);
+	if (d->forget)
+		d->forget(run);
+	json_object_put(run->config);
+	free(run->own);
+	return status;
 }
 
 int daemon_main(const struct daemon *d, int argc, char **argv)
@@ -674,29 +692,16 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 		.passed_fd = -ENOENT,
 		.passed_control = -ENOENT,
 	};
-	bool print = options_asked(argc, argv, "print-config");
-	int status = DAEMON_USAGE;
+	int status = DAEMON_FAILED;
 
 	daemon_open_std_fds();
 	daemon_log_open(d->name);
 	if (daemon_act(d, argc, argv, &status))
 		return status;
 	sandbox_init(&run.sandbox);
-	if (daemon_systemd_open())
-		return DAEMON_FAILED;
-	run.own = calloc(1, d->own_size);
-	if (!run.own) {
-		daemon_err("%s", strerror(ENOMEM));
-		return DAEMON_FAILED;
-	}
-	run.only_check = print || options_asked(argc, argv, "check-config");
-	if (!daemon_configure(&run, argc, argv))
-		status = daemon_go_on(&run, print);
+	if (!daemon_systemd_open())
+		status = daemon_live(&run, argc, argv);
 	sandbox_exit(&run.sandbox);
 	daemon_systemd_close();
-	if (d->forget)
-		d->forget(&run);
-	json_object_put(run.config);
-	free(run.own);
 	return status;
 }

@@ -508,5 +508,9 @@ void virtio_net_stats(const struct virtio_net *net, unsigned int queue,
 {
 	const struct net_pair *pair = &net->pair[queue / 2];
 
-	*stats = queue % 2 ? pair->tx.nq.stats : pair->rx.nq.stats;
+	/* No packets go through the control queue, which is behind those of the pairs. */
+	if (queue / 2 >= net->pairs)
+		*stats = (struct virtio_net_stats){ 0 };
+	else
+		*stats = queue % 2 ? pair->tx.nq.stats : pair->rx.nq.stats;
 }

@@ -353,13 +353,15 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("sandbox");
-	TCase *tc = tcase_create("sandbox");
+	Suite *suite;
+	TCase *tc;
 
 #ifdef SANITIZED
 	printf("1..0 # SKIP sanitizers make system calls of their own\n");
 	return 0;
 #endif
+	suite = suite_create("sandbox");
+	tc = tcase_create("sandbox");
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, full, 0, TRIALS);
 	tcase_add_loop_test(tc, none, 0, TRIALS);
