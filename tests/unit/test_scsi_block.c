@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Commands on blocks (SBC-3): limits, edges, data, and what they do to the image. */
+#include <fcntl.h>
 #include <string.h>
 
 #include "scsi_fixture.h"
@@ -481,6 +482,107 @@ START_TEST(test_unmap)
 }
 END_TEST
 
+#define STATUS(lba, blocks, status) " 00*6 " lba " 00*2 " blocks " " status " 00*3"
+
+/* Blocks from here on become a hole. */
+static void punch(const struct sf *sf, off_t lba, off_t blocks)
+{
+	ck_assert_int_eq(fallocate(sf->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, lba * 512,
+				   blocks * 512), 0);
+}
+
+/* Holes of an image in memory are made of pages, which are eight blocks. */
+START_TEST(test_lba_status)
+{
+	static const struct sf_case cases[] = {
+		{ "all", "9e 12 00*8 00 00 04 00", NULL, 1024, SF_GOOD, 88,
+		  "00 00 00 54 00*4" STATUS("00 00", "00 10", "00") STATUS("00 10", "00 08", "01")
+		  STATUS("00 18", "00 28", "00") STATUS("00 40", "00 40", "01")
+		  STATUS("00 80", "03 80", "00") },
+		{ "from within a hole", "9e 12 00*6 00 47 00 00 00 28", NULL, 40, SF_GOOD, 40,
+		  "00 00 00 24 00*4" STATUS("00 47", "00 39", "01") STATUS("00 80", "03 80", "00") },
+		{ "from before one", "9e 12 00*6 00 3f 00 00 00 28", NULL, 40, SF_GOOD, 40,
+		  "00 00 00 24 00*4" STATUS("00 3f", "00 01", "00") STATUS("00 40", "00 40", "01") },
+		{ "room for one", "9e 12 00*8 00 00 00 18", NULL, 24, SF_GOOD, 24,
+		  "00 00 00 14 00*4" STATUS("00 00", "00 10", "00") },
+		{ "less than for two", "9e 12 00*8 00 00 00 27", NULL, 39, SF_GOOD, 24,
+		  "00 00 00 14 00*4" STATUS("00 00", "00 10", "00") },
+		{ "less than for one", "9e 12 00*6 00 10 00 00 00 14", NULL, 20, SF_GOOD, 20,
+		  "00 00 00 14 00*4 00*6 00 10 00*2 00 08" },
+		{ "less than for the header", "9e 12 00*8 00 00 00 04", NULL, 4, SF_GOOD, 4,
+		  "00 00 00 14" },
+		{ "nothing", "9e 12 00*8 00 00 00 00" },
+		{ "less room than allocated", "9e 12 00*8 00 00 00 18", NULL, 23, SF_OVERRUN },
+		{ "the last one", "9e 12 00*6 03 ff 00 00 00 18", NULL, 24, SF_GOOD, 24,
+		  "00 00 00 14 00*4" STATUS("03 ff", "00 01", "00") },
+		{ "UNMAP, less than a page before and behind", "42 00 00 00 00 00 00 00 18",
+		  "00 16 00 10 00*4" RANGE("03 ee", "00 12"), 0, SF_GOOD, 24 },
+		{ "at the end", "9e 12 00*6 03 e0 00 00 00 88", NULL, 136, SF_GOOD, 40,
+		  "00 00 00 24 00*4" STATUS("03 e0", "00 10", "00") STATUS("03 f0", "00 10", "01") },
+		{ "WRITE into it", "2a 00 00 00 03 f8 00 00 01", "00*512", 0, SF_GOOD, 512 },
+		{ "mapped again", "9e 12 00*6 03 f0 00 00 00 88", NULL, 136, SF_GOOD, 40,
+		  "00 00 00 24 00*4" STATUS("03 f0", "00 08", "01") STATUS("03 f8", "00 08", "00") },
+		{ "beyond", "9e 12 00*6 04 00 00 00 00 18", NULL, 24, BAD_LBA },
+		{ "far beyond", "9e 12 ff*8 00 00 00 18", NULL, 24, BAD_LBA },
+		{ "reserved", "9e 12 00*8 00 00 00 18 01", NULL, 24, BAD_CDB, 0, NULL,
+		  SF_CDB(14) },
+	};
+	const struct sf_params params = { 0 };
+	struct sf sf;
+
+	sf_open(&sf, &params);
+	fill(&sf);
+	punch(&sf, 16, 8);
+	punch(&sf, 64, 64);
+	SF_RUN(&sf, cases);
+	sf_close(&sf);
+}
+END_TEST
+
+/* More runs than one answer tells; and a unit of other blocks. */
+START_TEST(test_lba_status_many)
+{
+	static const struct sf_case cases[] = {
+		{ "as many as there are", "9e 12 00*8 00 00 ff 00", NULL, 65280, SF_GOOD, 4104,
+		  "00 00 10 04 00*4" STATUS("00 00", "00 01", "00") STATUS("00 01", "00 01", "01")
+		  STATUS("00 02", "00 01", "00") },
+		{ "the rest", "9e 12 00*6 01 00 00 00 ff 00", NULL, 65280, SF_GOOD, 40,
+		  "00 00 00 24 00*4" STATUS("01 00", "00 01", "00") STATUS("01 01", "00 09", "01") },
+	};
+	const struct sf_params params = { .size = 266 * 4096, .block_size = 4096 };
+	struct sf sf;
+	off_t i;
+
+	sf_open(&sf, &params);
+	fill(&sf);
+	for (i = 1; i < 266; i += 2)
+		punch(&sf, i * 8, 8);
+	punch(&sf, 257 * 8, 9 * 8);
+	SF_RUN(&sf, cases);
+	sf_close(&sf);
+}
+END_TEST
+
+/* All mapped: a unit which does not unmap; and it cannot be known. */
+START_TEST(test_lba_status_unknown)
+{
+	static const struct sf_case mapped =
+		{ "fully provisioned", "9e 12 00*6 00 10 00 00 00 28", NULL, 40, SF_GOOD, 24,
+		  "00 00 00 14 00*4" STATUS("00 10", "03 f0", "00") };
+	static const struct sf_case failed =
+		{ "failed", "9e 12 00*8 00 00 00 28", NULL, 40, 0x031100 };
+	const struct sf_params fixed = { .read_only = true }, faulty = { .fault = "map" };
+	struct sf sf;
+
+	sf_open(&sf, &fixed);
+	sf_run(&sf, &mapped);
+	sf_close(&sf);
+	sf_open(&sf, &faulty);
+	sf_run(&sf, &failed);
+	sf_close(&sf);
+}
+END_TEST
+
 /* Every command which writes says the same on a unit which cannot be written. */
 static const struct sf_case writers[] = {
 	{ "WRITE (6)", "0a 00 00 00 01", "00*512" },
@@ -572,12 +674,6 @@ START_TEST(test_capacity)
 		  SF_OVERRUN },
 		{ "no such service action", "9e 11 00*8 00 00 00 20", NULL, 32, BAD_CDB, 0, NULL,
 		  SF_CDB(1) },
-		{ "GET LBA STATUS", "9e 12 00*6 01 00 00 00 00 18", NULL, 24, SF_GOOD, 24,
-		  "00 00 00 14 00*4 00*6 01 00 00 00 03 00 00*4" },
-		{ "GET LBA STATUS, last", "9e 12 00*6 03 ff 00 00 00 18", NULL, 24, SF_GOOD, 24,
-		  "00 00 00 14 00*4 00*6 03 ff 00 00 00 01" },
-		{ "GET LBA STATUS, beyond", "9e 12 00*6 04 00 00 00 00 18", NULL, 24, BAD_LBA },
-		{ "GET LBA STATUS, far beyond", "9e 12 ff*8 00 00 00 18", NULL, 24, BAD_LBA },
 	};
 	static const struct sf_case large[] = {
 		{ "(10)", "25", NULL, 8, SF_GOOD, 8, "00 00 00 7f 00 00 10 00" },
@@ -842,6 +938,9 @@ static Suite *block_suite(void)
 	tcase_add_test(tc, test_or_write);
 	tcase_add_test(tc, test_write_same);
 	tcase_add_test(tc, test_unmap);
+	tcase_add_test(tc, test_lba_status);
+	tcase_add_test(tc, test_lba_status_many);
+	tcase_add_test(tc, test_lba_status_unknown);
 	tcase_add_test(tc, test_read_only);
 	tcase_add_test(tc, test_software_write_protect);
 	tcase_add_test(tc, test_capacity);
