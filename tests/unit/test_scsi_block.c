@@ -583,6 +583,124 @@ START_TEST(test_lba_status_unknown)
 }
 END_TEST
 
+START_TEST(test_format)
+{
+	static const struct sf_case refused[] = {
+		{ "protection", "04 40", NULL, 0, BAD_CDB, 0, NULL, SF_CDB(1) },
+		{ "vendor specific", "04 00 01", NULL, 0, BAD_CDB, 0, NULL, SF_CDB(2) },
+		{ "interleave", "04 00 00 00 01", NULL, 0, BAD_CDB, 0, NULL, SF_CDB(4) },
+		{ "NACA", "04 00 00 00 00 04", NULL, 0, BAD_CDB, 0, NULL, SF_CDB(5) },
+		{ "list format", "04 14", "00*4", 0, BAD_CDB, 0, NULL, SF_CDB(1) },
+		{ "no list", "04 10", NULL, 0, SF_OVERRUN },
+		{ "short of a header", "04 10", "00*3", 0, SF_OVERRUN },
+		{ "short of a long one", "04 30", "00*7", 0, SF_OVERRUN },
+		{ "protection fields", "04 10", "01 00 00 00", 0, BAD_PARAM, 0, NULL, SF_PARAM(0) },
+		{ "DCRT without FOV", "04 10", "00 20 00 00", 0, BAD_PARAM, 0, NULL, SF_PARAM(1) },
+		{ "pattern", "04 10", "00 88 00 00", 0, BAD_PARAM, 0, NULL, SF_PARAM(1) },
+		{ "vendor's option", "04 10", "00 01 00 00", 0, BAD_PARAM, 0, NULL, SF_PARAM(1) },
+		{ "a defect", "04 10", "00 00 00 04 00*4", 0, BAD_PARAM, 0, NULL, SF_PARAM(2) },
+		{ "256 of them", "04 10", "00 00 04 00", 0, BAD_PARAM, 0, NULL, SF_PARAM(2) },
+		{ "one in a long list", "04 30", "00*7 08 00*8", 0, BAD_PARAM, 0, NULL,
+		  SF_PARAM(4) },
+		{ "interval of protection", "04 30", "00 00 00 01 00*4", 0, BAD_PARAM, 0, NULL,
+		  SF_PARAM(3) },
+		{ "stop", "1b 00 00 00 00" },
+		{ "stopped", "04", NULL, 0, 0x020402 },
+		{ "start", "1b 00 00 00 01" },
+		{ "the data is there", "2f 06 00 00 00 00 00 00 01", "01*512", 0, SF_GOOD, 512 },
+	};
+	static const struct sf_case accepted[] = {
+		{ "no data", "04" },
+		{ "what does not matter then", "04 2e" },
+		{ "header", "04 10", "00*4", 0, SF_GOOD, 4 },
+		{ "of sg_format", "04 18", "00 02 00 00", 0, SF_GOOD, 4 },
+		{ "long, with all options", "04 38", "00 f2 00*6", 0, SF_GOOD, 8 },
+	};
+	static const struct sf_case after[] = {
+		{ "first block", "2f 06 00 00 00 00 00 00 01", "00*512", 0, SF_GOOD, 512 },
+		{ "room is given back", "9e 12 00*8 00 00 00 28", NULL, 40, SF_GOOD, 24,
+		  "00 00 00 14 00*4" STATUS("00 00", "04 00", "01") },
+	};
+	const struct sf_params params = { 0 };
+	struct sf sf;
+	size_t i;
+
+	sf_open(&sf, &params);
+	fill(&sf);
+	SF_RUN(&sf, refused);
+	for (i = 0; i < ARRAY_SIZE(accepted); i++) {
+		fill(&sf);
+		sf_run(&sf, &accepted[i]);
+		SF_RUN(&sf, after);
+		image_is(&sf, 0, BLOCKS, 0);
+	}
+	sf_close(&sf);
+}
+END_TEST
+
+/* In pieces; who writes meanwhile comes after all of it. */
+START_TEST(test_format_large)
+{
+	/* More than one piece of 64 MiB. */
+	const struct sf_params params = { .size = 160u << 20 };
+	struct scsi_cmd format, write;
+	struct iovec iov = { NULL, 512 };
+	struct sf sf;
+
+	sf_open(&sf, &params);
+	memset(sf.image, 0x11, 4096);
+	memset(sf.image + sf.size - 4096, 0x11, 4096);
+	memset(sf.out, 0x22, 512);
+	iov.iov_base = sf.out;
+	submits = 0;
+	sf_cmd(&sf, &format, "04");
+	sf_start(&sf, &format);
+	sf_cmd(&sf, &write, "2a 00 00 00 00 01 00 00 01");
+	write.out = &iov;
+	write.out_cnt = 1;
+	write.out_len = 512;
+	sf_start(&sf, &write);
+	ck_assert(!sf_ended(&write));
+	sf_wait(&sf, &format);
+	sf_wait(&sf, &write);
+	ck_assert_uint_eq(sf_end(&format), SF_GOOD);
+	ck_assert_uint_eq(sf_end(&write), SF_GOOD);
+	ck_assert_uint_eq(submits, 3 + 1);
+	image_is(&sf, 0, 1, 0);
+	image_is(&sf, 1, 1, 0x22);
+	image_is(&sf, 2, 6, 0);
+	image_is(&sf, sf.size / 512 - 8, 8, 0);
+	sf_close(&sf);
+}
+END_TEST
+
+START_TEST(test_format_not)
+{
+	static const struct sf_case failed[] = {
+		{ "an error", "04", NULL, 0, 0x030c00 },
+	};
+	static const struct sf_case read_only[] = {
+		{ "nothing can be unmapped", "04", NULL, 0, BAD_OPCODE },
+	};
+	static const struct sf_case durable[] = {
+		{ "and flush", "04", NULL, 0, 0x030c00 },
+	};
+	const struct sf_params faulty = { .fault = "zeroes" }, fixed = { .read_only = true };
+	const struct sf_params through = { .write_through = true, .fault = "flush" };
+	struct sf sf;
+
+	sf_open(&sf, &faulty);
+	SF_RUN(&sf, failed);
+	sf_close(&sf);
+	sf_open(&sf, &fixed);
+	SF_RUN(&sf, read_only);
+	sf_close(&sf);
+	sf_open(&sf, &through);
+	sf_run(&sf, &durable[0]);
+	sf_close(&sf);
+}
+END_TEST
+
 /* Every command which writes says the same on a unit which cannot be written. */
 static const struct sf_case writers[] = {
 	{ "WRITE (6)", "0a 00 00 00 01", "00*512" },
@@ -941,6 +1059,9 @@ static Suite *block_suite(void)
 	tcase_add_test(tc, test_lba_status);
 	tcase_add_test(tc, test_lba_status_many);
 	tcase_add_test(tc, test_lba_status_unknown);
+	tcase_add_test(tc, test_format);
+	tcase_add_test(tc, test_format_large);
+	tcase_add_test(tc, test_format_not);
 	tcase_add_test(tc, test_read_only);
 	tcase_add_test(tc, test_software_write_protect);
 	tcase_add_test(tc, test_capacity);
