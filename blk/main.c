@@ -126,7 +126,7 @@ static void blk_connection(void *arg, bool up)
 static void blk_io_error(void *arg, const struct storage_io *io, int err)
 {
 	static const char *const ops[STORAGE_OPS] = {
-		"read", "write", "flush", "discard", "write zeroes",
+		"read", "write", "flush", "discard", "write zeroes", "map",
 	};
 
 	(void)arg;
@@ -272,7 +272,8 @@ static void blk_queue_stats(struct daemon_run *run, unsigned int queue, uint64_t
 
 	virtio_blk_stats(blk->device, queue, &stats);
 	*values++ = stats.malformed;
-	for (op = 0; op < STORAGE_OPS; op++) {
+	/* No driver can ask for the one behind. */
+	for (op = 0; op <= STORAGE_WRITE_ZEROES; op++) {
 		*values++ = stats.ops[op];
 		if (op != STORAGE_FLUSH)
 			*values++ = stats.bytes[op];

@@ -140,6 +140,7 @@ void pr_reserve(struct scsi_cmd *cmd);
 void pr_release(struct scsi_cmd *cmd);
 
 void sbc_compare_and_write(struct scsi_cmd *cmd);
+void sbc_format_unit(struct scsi_cmd *cmd);
 void sbc_get_lba_status(struct scsi_cmd *cmd);
 void sbc_or_write(struct scsi_cmd *cmd);
 void sbc_prefetch(struct scsi_cmd *cmd);

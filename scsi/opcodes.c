@@ -21,6 +21,11 @@ const struct scsi_op scsi_ops[] = {
 		.usage = { 0x03, 0x01, 0x00, 0x00, 0xff, 0x00 },
 	},
 	{
+		.name = "FORMAT UNIT", .run = sbc_format_unit, .len = 6,
+		.flags = OP_DISK | OP_MEDIUM | OP_WRITES | OP_THIN,
+		.usage = { 0x04, 0x3f, 0x00, 0x00, 0x00, 0x00 },
+	},
+	{
 		.name = "READ (6)", .run = sbc_read, .len = 6,
 		.flags = OP_UNITS | OP_MEDIUM | OP_READS,
 		.usage = { 0x08, 0x1f, 0xff, 0xff, 0xff, 0x00 },

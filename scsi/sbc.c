@@ -113,6 +113,11 @@ void sbc_end(struct scsi_cmd *cmd)
 	scsi_finish(cmd);
 }
 
+static bool sbc_only_reads(const struct storage_io *io)
+{
+	return io->op == STORAGE_READ || io->op == STORAGE_MAP;
+}
+
 static uint32_t sbc_sense(const struct storage_io *io, int err)
 {
 	switch (err) {
@@ -127,7 +132,7 @@ static uint32_t sbc_sense(const struct storage_io *io, int err)
 	case -EFAULT:
 		return SENSE_TARGET_FAILURE;
 	default:
-		return io->op == STORAGE_READ ? SENSE_READ_ERROR : SENSE_WRITE_ERROR;
+		return sbc_only_reads(io) ? SENSE_READ_ERROR : SENSE_WRITE_ERROR;
 	}
 }
 
@@ -135,7 +140,7 @@ static enum spc_error sbc_error(const struct scsi_cmd *cmd)
 {
 	const uint8_t low = cmd->cdb[0] & 0x1f;
 
-	if (cmd->io.op != STORAGE_READ)
+	if (!sbc_only_reads(&cmd->io))
 		return SPC_WRITE_ERRORS;
 	return cmd->cdb[0] >= 0x20 && (low == 0x0e || low == 0x0f) ? SPC_VERIFY_ERRORS
 								   : SPC_READ_ERRORS;
@@ -298,24 +303,5 @@ void sbc_read_capacity16(struct scsi_cmd *cmd)
 	data[13] = (uint8_t)__builtin_ctz(physical);
 	if (scsi_lun_thin(lun))
 		data[14] = (uint8_t)(0x80 | (lun->info.zero_unmap ? 0x40 : 0));
-	scsi_reply(cmd, data, sizeof(data), get_be32(&cmd->cdb[10]));
-}
-
-/*
- * GET LBA STATUS, 5.4: one extent from the block asked for to the end, "mapped or unknown", since
- * the storage does not tell which blocks are holes.
- */
-void sbc_get_lba_status(struct scsi_cmd *cmd)
-{
-	const uint64_t lba = get_be64(&cmd->cdb[2]), blocks = scsi_lun_blocks(cmd->lun);
-	uint8_t data[24] = { 0 };
-
-	if (lba >= blocks) {
-		scsi_fail(cmd, SENSE_BAD_LBA);
-		return;
-	}
-	put_be32(&data[0], sizeof(data) - 4);
-	put_be64(&data[8], lba);
-	put_be32(&data[16], (uint32_t)MIN(blocks - lba, UINT32_MAX));
 	scsi_reply(cmd, data, sizeof(data), get_be32(&cmd->cdb[10]));
 }

@@ -21,6 +21,7 @@ struct sbc_job {
 	uint64_t piece;			/* bytes in work */
 	unsigned int range, ranges;	/* of UNMAP: the next one, and their number */
 	unsigned int bytchk;		/* of VERIFY */
+	struct storage_map map;		/* of GET LBA STATUS: runs in buf */
 	struct iovec one;		/* all or a part of buf */
 	struct iovec *iov;		/* room for a part of the initiator's buffers */
 	uint8_t *buf;			/* may be NULL */

@@ -8,7 +8,7 @@
  *	flush:ENOSPC*1		the first flush fails
  *	any			everything fails
  *
- * OP is read, write, flush, discard, zeroes or any; OFFSET is in bytes, and without it all
+ * OP is read, write, flush, discard, zeroes, map or any; OFFSET is in bytes, and without it all
  * of them; ERROR is EIO (the default), ENOSPC, EROFS, EOPNOTSUPP or a number.  COUNT is how
  * often the rule holds, over all channels; without it always.
  */
@@ -45,7 +45,7 @@ struct fault_chan {
  */
 
 static const char *const fault_op_names[STORAGE_OPS] = {
-	"read", "write", "flush", "discard", "zeroes",
+	"read", "write", "flush", "discard", "zeroes", "map",
 };
 
 static bool fault_parse_op(const char *name, unsigned int *ops)

@@ -99,6 +99,9 @@ void file_lost(struct file *f, int err);
 /* inline.c: do io at once, if that is possible without waiting.  True: it is complete. */
 bool inline_try(struct file_chan *fc, struct storage_io *io);
 
+/* map.c: the answer to STORAGE_MAP; may wait for a disk. */
+void map_run(const struct file *f, const struct storage_io *io);
+
 /* lock.c: keep others from using the file in a way which does not go with ours. */
 int lock_file(int fd, bool writable);
 

@@ -55,6 +55,18 @@ static bool storage_iov_fits(const struct storage_io *io)
 	return left == 0;
 }
 
+/* Data up to the end is the answer of those who know no better. */
+static int storage_check_map(const struct storage_io *io)
+{
+	struct storage_map *map = io->map;
+
+	if (!map->room || !is_power_of_2(map->unit) || (io->offset | io->len) & (map->unit - 1))
+		return -EINVAL;
+	map->runs[0] = (struct storage_run){ .len = io->len };
+	map->cnt = io->len ? 1 : 0;
+	return 0;
+}
+
 static int storage_check(const struct storage_chan *chan, const struct storage_io *io)
 {
 	const struct storage_info *info = &chan->st->info;
@@ -74,6 +86,8 @@ static int storage_check(const struct storage_chan *chan, const struct storage_i
 		return -ERANGE;
 	if (io->op == STORAGE_READ)
 		return storage_iov_fits(io) ? 0 : -EINVAL;
+	if (io->op == STORAGE_MAP)
+		return storage_check_map(io);
 	if (info->read_only)
 		return -EROFS;
 	if (io->op == STORAGE_WRITE)
@@ -147,7 +161,8 @@ void storage_submit(struct storage_chan *chan, struct storage_io *io)
 	assert(io->op < STORAGE_OPS);
 	io->chan = chan;
 	io->how = io->flags;
-	if (st->write_through && io->op >= STORAGE_WRITE && io->op != STORAGE_FLUSH)
+	if (st->write_through && io->op >= STORAGE_WRITE && io->op != STORAGE_FLUSH &&
+	    io->op != STORAGE_MAP)
 		io->how |= STORAGE_FUA;
 	if (chan->inflight >= chan->limit || chan->waiting.head)
 		io_list_add(&chan->waiting, io);

@@ -33,12 +33,30 @@ enum storage_op {
 	STORAGE_FLUSH,			/* all writes which completed before are durable */
 	STORAGE_DISCARD,		/* the content is of no interest any more */
 	STORAGE_WRITE_ZEROES,
+	STORAGE_MAP,			/* tell where there are holes */
 	STORAGE_OPS			/* their number */
 };
 
 /* Flags of an operation. */
 #define STORAGE_FUA	(1u << 0)	/* durable when done (write, discard, write zeroes) */
 #define STORAGE_UNMAP	(1u << 1)	/* write zeroes may give the blocks back */
+
+/* A part of the image. */
+struct storage_run {
+	uint64_t len;			/* bytes */
+	bool hole;			/* takes no room, and reads as zeroes */
+};
+
+/* For the answer to STORAGE_MAP. */
+struct storage_map {
+	unsigned int unit;		/* bytes, power of two: a unit is a hole or it is not; offset
+					 * and length are multiples */
+	unsigned int room;		/* for so many runs, not 0 */
+	struct storage_run *runs;
+	unsigned int cnt;		/* told: runs one after the other from offset on, to the end or
+					 * as far as room and a limit of work allow; what cannot tell
+					 * its holes has none */
+};
 
 /*
  * Errors: -ERANGE, the range leaves the image; -EROFS, the image was opened read-only;
@@ -58,6 +76,7 @@ struct storage_io {
 	uint64_t len;			/* bytes; read and write: the sum of iov; flush: 0 */
 	const struct iovec *iov;	/* read and write only */
 	unsigned int iovcnt;
+	struct storage_map *map;	/* map only */
 	/* called once, on the channel's worker, possibly within storage_submit() or
 	 * storage_commit(); it may submit again, but not close the channel.
 	 * err is 0 or a negative errno */

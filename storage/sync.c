@@ -262,7 +262,9 @@ static void sync_lock(struct file *f, const struct storage_io *io)
 
 int sync_run(struct file *f, struct sync_scratch *s, struct storage_io *io)
 {
-	const bool lock = f->rmw && io->op != STORAGE_READ && io->op != STORAGE_FLUSH;
+	const bool writes = io->op != STORAGE_READ && io->op != STORAGE_FLUSH &&
+			    io->op != STORAGE_MAP;
+	const bool lock = f->rmw && writes;
 	int err;
 
 	if (lock)
@@ -280,6 +282,10 @@ int sync_run(struct file *f, struct sync_scratch *s, struct storage_io *io)
 		break;
 	case STORAGE_WRITE_ZEROES:
 		err = sync_fua(f, io, sync_write_zeroes(f, s, io));
+		break;
+	case STORAGE_MAP:
+		map_run(f, io);
+		err = 0;
 		break;
 	default:
 		err = -EINVAL;

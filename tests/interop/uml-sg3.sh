@@ -218,7 +218,7 @@ cat >"$tmp/table" <<'END'
 0 sg_opcodes --opcode=0x9e,0x10 $disk
 	Command is supported [conforming to SCSI standard]
 	Usage data: 9e 10 00 00 00 00 00 00 00 00 ff ff ff ff 00 00
-0 sg_opcodes --opcode=0x04 $disk
+0 sg_opcodes --opcode=0x07 $disk
 	Command is NOT supported
 0 sg_opcodes --tmf $disk
 	Abort task

@@ -232,8 +232,9 @@ void fx_start(struct fx *fx, struct fx_op *op, enum storage_op kind, unsigned in
 	op->iov = (struct iovec){ buf, len };
 	op->io = (struct storage_io){
 		.op = kind, .flags = flags, .offset = offset, .len = len,
-		.iov = &op->iov, .iovcnt = 1, .done = fx_done,
+		.iov = &op->iov, .iovcnt = 1, .map = &op->map, .done = fx_done,
 	};
+	op->map = (struct storage_map){ STORAGE_SECTOR, ARRAY_SIZE(op->runs), op->runs, 77 };
 	storage_submit(fx->chan, &op->io);
 }
 

@@ -66,6 +66,8 @@ void fx_step(struct fx *fx);
 struct fx_op {
 	struct storage_io io;
 	struct iovec iov;		/* for one buffer */
+	struct storage_map map;		/* in sectors, for the runs below */
+	struct storage_run runs[8];
 	bool ended;
 	int err;
 };

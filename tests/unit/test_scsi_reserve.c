@@ -75,6 +75,7 @@ static const struct rule {
 	{ NEVER, { "WRITE (16)", "8a 00 00*8 00 00 00 01", "00*512", 0, SF_GOOD, 512 } },
 	{ NEVER, { "WRITE AND VERIFY", "2e 00 00*4 00 00 01", "00*512", 0, SF_GOOD, 512 } },
 	{ NEVER, { "WRITE SAME", "93 01 00*8 00 00 00 01" } },
+	{ NEVER, { "FORMAT UNIT", "04" } },
 	{ NEVER, { "UNMAP", "42 00 00 00 00 00 00 00 00" } },
 	{ NEVER, { "ORWRITE", "8b 00 00*8 00 00 00 00" } },
 	{ NEVER, { "COMPARE AND WRITE", "89 00 00*8 00 00 00 00" } },
