@@ -4,6 +4,8 @@
 
 . "$(dirname "$0")/lib-uml.sh"
 
+need fio fio
+
 daemon=$top_builddir/scsi/vhost-user-scsi
 uml_type=8
 uml_drivers="virtio_scsi sd_mod sr_mod"
@@ -56,4 +58,22 @@ E1
 check "host: fsck of the first image" fsck.ext4 -f -n "$one"
 check "host: fsck of the second image" fsck.ext4 -f -n "$two"
 stop_daemon scsi
+
+# test_fio PACKED: fio verifies what it wrote, several units at once, one of them with large blocks.
+test_fio()
+{
+	start_daemon "fio-$1" --lun=0,file="$one" --lun=7:300,file="$two",block-size=4096 --threads=1 --num-queues=2 --packed="$1"
+	uml_guest "packed=$1" "fio-$1" PACKED="$1" <<'E2'
+equal "packed ring" $PACKED "$(scsi_packed | sed 's/0/off/; s/1/on/')"
+cd /mnt || exit
+check "fio" fio --verify=crc32c --verify_fatal=1 --verify_state_save=0 --thread --randrepeat=1 \
+	--direct=1 --ioengine=libaio --iodepth=16 --fsync=64 --size=16M \
+	--name=first --filename=/dev/$(disk 0:0) --rw=randwrite --bsrange=512-128k --blockalign=512 \
+	--name=second --filename=/dev/$(disk 7:300) --rw=randrw --bs=4k --io_size=8M
+E2
+	stop_daemon "fio-$1"
+}
+
+test_fio on
+test_fio off
 finish
