@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * vhost-user-blk is killed under load, again and again; the next one gets the in-flight memory.
+ * vhost-user-blk or -scsi is killed under load, again and again; the next one gets the in-flight
+ * memory.
  *
  * Each slot of the disk has at most one request outstanding, and the data of each write is its
  * number.  So it is known what each read must give: also, that no write was carried
@@ -23,6 +24,7 @@
 
 #include "frontend/fe_blk.h"
 #include "frontend/fe_migrate.h"
+#include "frontend/fe_scsi.h"
 #include "tests/tap.h"
 
 #define ROUNDS 15
@@ -38,6 +40,7 @@ static const struct variant {
 	const char *engine;
 	uint64_t format;
 	bool activated;			/* the socket is passed to the daemon */
+	bool scsi;
 } variants[] = {
 	{ "uring", 0 },
 	{ "uring", FE_BIT(VIRTIO_F_RING_PACKED) },
@@ -45,10 +48,12 @@ static const struct variant {
 	{ "aio", FE_BIT(VIRTIO_F_RING_PACKED) },
 	{ "uring", 0, true },
 	{ "threads", FE_BIT(VIRTIO_F_RING_PACKED), true },
+	{ "uring", 0, .scsi = true },
+	{ "threads", FE_BIT(VIRTIO_F_RING_PACKED), .scsi = true },
 };
 
 struct slot {
-	struct fe_blk_req *req;		/* outstanding; NULL: none */
+	void *req;			/* fe_blk_req or fe_scsi_req, outstanding; NULL: none */
 	uint64_t number;		/* of the last write which was completed; 0: none */
 	uint64_t writing;		/* of the outstanding write; 0: it is a read */
 };
@@ -60,8 +65,11 @@ struct test {
 	pid_t pid;
 	struct fe fe;
 	struct fe_mem mem;
-	struct fe_ring ring, *list[1];
+	struct fe_ring ring, other[2];	/* of requests; control and event queue of scsi */
+	struct fe_ring *list[3];
+	unsigned int rings;		/* in the list */
 	struct fe_blk blk;
+	struct fe_scsi scsi;
 	struct vu_inflight inflight;
 	int inflight_fd;		/* -1: not got yet */
 	struct slot slots[SLOTS];
@@ -97,12 +105,19 @@ static void daemon_exec_activated(int listening, char *path, char *image, char *
 static void daemon_start(struct test *t)
 {
 	const char *builddir = getenv("top_builddir");
-	char path[512], socket[128], image[128], engine[32];
+	char path[512], socket[128], image[160], engine[32];
 
-	snprintf(path, sizeof(path), "%s/blk/vhost-user-blk", builddir ? builddir : ".");
+	snprintf(path, sizeof(path), "%s/%s", builddir ? builddir : ".",
+		 t->variant->scsi ? "scsi/vhost-user-scsi" : "blk/vhost-user-blk");
 	snprintf(socket, sizeof(socket), "--socket-path=%s", t->socket);
-	snprintf(image, sizeof(image), "--blk-file=%s", t->image);
-	snprintf(engine, sizeof(engine), "--engine=%s", t->variant->engine);
+	if (t->variant->scsi) {
+		snprintf(image, sizeof(image), "--lun=0,file=%s,engine=%s", t->image,
+			 t->variant->engine);
+		snprintf(engine, sizeof(engine), "--num-queues=1");
+	} else {
+		snprintf(image, sizeof(image), "--blk-file=%s", t->image);
+		snprintf(engine, sizeof(engine), "--engine=%s", t->variant->engine);
+	}
 	fflush(stdout);
 	t->pid = fork();
 	ck_assert_int_ge(t->pid, 0);
@@ -137,12 +152,12 @@ static void daemon_connect(struct test *t)
 	ck_assert_uint_eq(t->fe.features & t->variant->format, t->variant->format);
 	ck_assert_int_eq(fe_set_features(&t->fe, t->fe.features), 0);
 	if (t->inflight_fd < 0) {
-		t->inflight.num_queues = 1;
+		t->inflight.num_queues = (uint16_t)t->rings;
 		t->inflight.queue_size = RING_SIZE;
 		ck_assert_int_eq(fe_get_inflight_fd(&t->fe, &t->inflight, &t->inflight_fd), 0);
 	}
 	ck_assert_int_eq(fe_set_inflight_fd(&t->fe, &t->inflight, t->inflight_fd), 0);
-	ck_assert_int_eq(fe_start(&t->fe, &t->mem, t->list, 1), 0);
+	ck_assert_int_eq(fe_start(&t->fe, &t->mem, t->list, t->rings), 0);
 }
 
 /*
@@ -170,25 +185,60 @@ static void fill(uint8_t *data, uint64_t number)
 		memcpy(data + off, &number, sizeof(number));
 }
 
-static void submit(struct test *t, unsigned int i, bool write)
+/* Several descriptors each, or one indirect one. */
+static uint32_t random_cut(void)
 {
-	struct slot *s = &t->slots[i];
+	return random_below(2) ? SLOT_SIZE / 4 : 0;
+}
+
+static void submit_blk(struct test *t, struct slot *s, unsigned int i)
+{
 	struct fe_blk_req *req = fe_blk_get(&t->blk);
 
 	ck_assert_ptr_nonnull(req);
-	req->type = write ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN;
+	req->type = s->writing ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN;
 	req->len = SLOT_SIZE;
 	req->sector = i * (uint64_t)SLOT_SECTORS;
-	/* Several descriptors each, or one indirect one. */
-	req->cut = random_below(2) ? SLOT_SIZE / 4 : 0;
+	req->cut = random_cut();
 	req->opaque = s;
 	s->req = req;
-	s->writing = write ? ++t->writes : 0;
-	fill(fe_blk_data(req), write ? s->writing : UINT64_MAX);
+	fill(fe_blk_data(req), s->writing ? s->writing : UINT64_MAX);
 	ck_assert_int_ge(fe_blk_add(&t->blk, req), 0);
 }
 
-static void reap(struct test *t)
+/* READ (10) or WRITE (10). */
+static void submit_scsi(struct test *t, struct slot *s, unsigned int i)
+{
+	struct fe_scsi_req *req = fe_scsi_get(&t->scsi);
+
+	ck_assert_ptr_nonnull(req);
+	fe_scsi_lun(req->lun, 0, 0);
+	req->tag = i;
+	req->cdb[0] = s->writing ? 0x2a : 0x28;
+	req->cdb[4] = (uint8_t)(i * SLOT_SECTORS >> 8);
+	req->cdb[5] = (uint8_t)(i * SLOT_SECTORS);
+	req->cdb[8] = SLOT_SECTORS;
+	*(s->writing ? &req->out_len : &req->in_len) = SLOT_SIZE;
+	req->cut = random_cut();
+	req->opaque = s;
+	s->req = req;
+	fill(s->writing ? fe_scsi_out(req) : fe_scsi_in(req), s->writing ? s->writing : UINT64_MAX);
+	ck_assert_int_ge(fe_scsi_add(req), 0);
+}
+
+static void submit(struct test *t, unsigned int i, bool write)
+{
+	struct slot *s = &t->slots[i];
+
+	s->writing = write ? ++t->writes : 0;
+	if (t->variant->scsi)
+		submit_scsi(t, s, i);
+	else
+		submit_blk(t, s, i);
+}
+
+/* The slot of a request which has come back, and its data. */
+static struct slot *reap_blk(struct test *t, const uint8_t **data)
 {
 	struct fe_blk_req *req;
 	struct slot *s;
@@ -197,13 +247,53 @@ static void reap(struct test *t)
 	s = req->opaque;
 	ck_assert_ptr_eq(s->req, req);
 	ck_assert_uint_eq(fe_blk_status(req), VIRTIO_BLK_S_OK);
+	*data = fe_blk_data(req);
+	fe_blk_put(&t->blk, req);
+	return s;
+}
+
+/* A new daemon says so to whoever comes first, who then asks again. */
+static bool says_power_on(const struct fe_scsi_resp *resp)
+{
+	return resp->status == 0x02 && resp->sense_len >= 14 && (resp->sense[2] & 0xf) == 0x6 &&
+	       resp->sense[12] == 0x29;
+}
+
+static struct slot *reap_scsi(struct test *t, const uint8_t **data)
+{
+	struct fe_scsi_resp resp;
+	struct fe_scsi_req *req;
+	struct slot *s;
+
+	ck_assert_int_eq(fe_scsi_reap(&t->scsi, &req, FE_TIMEOUT_MS), 0);
+	s = req->opaque;
+	ck_assert_ptr_eq(s->req, req);
+	resp = fe_scsi_resp(req);
+	ck_assert_uint_eq(resp.response, VIRTIO_SCSI_S_OK);
+	if (says_power_on(&resp)) {
+		ck_assert_int_ge(fe_scsi_submit(req), 0);
+		return NULL;
+	}
+	ck_assert_uint_eq(resp.status, 0);
+	ck_assert_uint_eq(resp.residual, 0);
+	*data = fe_scsi_in(req);
+	fe_scsi_put(req);
+	return s;
+}
+
+static void reap(struct test *t)
+{
+	const uint8_t *data;
+	struct slot *s = t->variant->scsi ? reap_scsi(t, &data) : reap_blk(t, &data);
+
+	if (!s)
+		return;
 	if (s->writing)
 		s->number = s->writing;
 	else
-		ck_assert(is_filled_with(fe_blk_data(req), s->number));
+		ck_assert(is_filled_with(data, s->number));
 	s->req = NULL;
 	t->done++;
-	fe_blk_put(&t->blk, req);
 }
 
 static unsigned int outstanding(const struct test *t)
@@ -250,15 +340,34 @@ static int listen_at(const char *path)
 	return fd;
 }
 
-static void test_init(struct test *t, const struct variant *variant)
+static void test_init_rings(struct test *t, const struct variant *variant)
 {
-	const char *tmp = getenv("TMPDIR");
 	struct fe_ring_params params = {
 		.size = RING_SIZE,
 		.features = FEATURES | variant->format,
 		.base = variant->format ? FE_PACKED_BASE : 0,
 		.indirect = 4,
 	};
+	unsigned int i;
+
+	ck_assert_int_eq(fe_mem_init(&t->mem, 0, 16 << 20), 0);
+	for (i = 0; variant->scsi && i < 2; i++) {
+		params.index = i;
+		ck_assert_int_eq(fe_ring_init(&t->other[i], &t->mem, &params), 0);
+		t->list[t->rings++] = &t->other[i];
+	}
+	params.index = t->rings;
+	ck_assert_int_eq(fe_ring_init(&t->ring, &t->mem, &params), 0);
+	t->list[t->rings++] = &t->ring;
+	if (variant->scsi)
+		ck_assert_int_eq(fe_scsi_init(&t->scsi, &t->ring, SLOTS, SLOT_SIZE), 0);
+	else
+		ck_assert_int_eq(fe_blk_init(&t->blk, &t->ring, SLOTS, SLOT_SIZE), 0);
+}
+
+static void test_init(struct test *t, const struct variant *variant)
+{
+	const char *tmp = getenv("TMPDIR");
 	int fd;
 
 	memset(t, 0, sizeof(*t));
@@ -273,16 +382,19 @@ static void test_init(struct test *t, const struct variant *variant)
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(ftruncate(fd, SLOTS * SLOT_SIZE), 0);
 	close(fd);
-	ck_assert_int_eq(fe_mem_init(&t->mem, 0, 16 << 20), 0);
-	ck_assert_int_eq(fe_ring_init(&t->ring, &t->mem, &params), 0);
-	t->list[0] = &t->ring;
-	ck_assert_int_eq(fe_blk_init(&t->blk, &t->ring, SLOTS, SLOT_SIZE), 0);
+	test_init_rings(t, variant);
 }
 
 static void test_exit(struct test *t)
 {
-	fe_blk_free(&t->blk);
-	fe_ring_free(&t->ring);
+	unsigned int i;
+
+	if (t->variant->scsi)
+		fe_scsi_free(&t->scsi);
+	else
+		fe_blk_free(&t->blk);
+	for (i = 0; i < t->rings; i++)
+		fe_ring_free(t->list[i]);
 	fe_mem_free(&t->mem);
 	close(t->inflight_fd);
 	if (t->listening >= 0)
@@ -309,7 +421,8 @@ START_TEST(killed_under_load)
 	unsigned int round, i, lost = 0;
 
 	rng = (uint64_t)getpid() << 20 | 1;
-	printf("# seed %#lx, engine %s%s\n", (unsigned long)rng, variants[_i].engine,
+	printf("# seed %#lx, %s, engine %s%s\n", (unsigned long)rng,
+	       variants[_i].scsi ? "scsi" : "blk", variants[_i].engine,
 	       variants[_i].activated ? ", socket activated" : "");
 	test_init(&test, &variants[_i]);
 	atexit(clean_up);
