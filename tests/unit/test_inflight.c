@@ -687,13 +687,21 @@ static bool may_trace(void)
 	return true;
 }
 
+#ifdef __SANITIZE_THREAD__
+#define WITH_TSAN true
+#else
+#define WITH_TSAN false
+#endif
+
 static Suite *inflight_suite(void)
 {
 	Suite *suite = suite_create("inflight");
 	TCase *crash = tcase_create("crash"), *content = tcase_create("content");
 
 	tcase_set_timeout(crash, TEST_SECONDS);
-	if (may_trace())
+	if (WITH_TSAN)
+		puts("# SKIP killed_after_each_store: a sanitizer of threads makes one too slow");
+	else if (may_trace())
 		tcase_add_loop_test(crash, killed_after_each_store, 0, ARRAY_SIZE(layouts));
 	else
 		puts("# SKIP killed_after_each_store: no process may be traced here");
