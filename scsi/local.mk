@@ -45,13 +45,15 @@ tests_libscsifx_la_LIBADD = scsi/libscsi.la tests/libstepped.la frontend/libfron
 
 scsi_command_tests = \
 	tests/unit/test_scsi_block tests/unit/test_scsi_cdrom tests/unit/test_scsi_primary \
-	tests/unit/test_scsi_random tests/unit/test_scsi_reserve
+	tests/unit/test_scsi_provision tests/unit/test_scsi_random tests/unit/test_scsi_reserve
 check_PROGRAMS += $(scsi_command_tests)
 TESTS += $(scsi_command_tests)
 tests_unit_test_scsi_block_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=storage_submit
 tests_unit_test_scsi_block_LDADD = tests/libscsifx.la $(CHECK_LIBS)
 tests_unit_test_scsi_cdrom_LDADD = tests/libscsifx.la $(CHECK_LIBS)
 tests_unit_test_scsi_primary_LDADD = tests/libscsifx.la $(CHECK_LIBS)
+tests_unit_test_scsi_provision_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=storage_submit
+tests_unit_test_scsi_provision_LDADD = tests/libscsifx.la $(CHECK_LIBS)
 tests_unit_test_scsi_random_LDADD = tests/libscsifx.la $(CHECK_LIBS)
 tests_unit_test_scsi_reserve_LDADD = tests/libscsifx.la $(CHECK_LIBS)
 endif

@@ -413,3 +413,24 @@ void sf_close(struct sf *sf)
 	free(sf->out);
 	free(sf->in);
 }
+
+/*
+ * The image
+ */
+
+void sf_fill(struct sf *sf)
+{
+	size_t i;
+
+	for (i = 0; i < sf->size; i++)
+		sf->image[i] = (uint8_t)(i / 512 + 1);
+}
+
+void sf_image_is(const struct sf *sf, size_t lba, size_t blocks, uint8_t byte)
+{
+	size_t i;
+
+	for (i = lba * 512; i < (lba + blocks) * 512; i++)
+		ck_assert_msg(sf->image[i] == byte, "byte %zu is %02x, not %02x", i, sf->image[i],
+			      byte);
+}

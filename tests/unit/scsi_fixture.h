@@ -58,6 +58,10 @@ void sf_close(struct sf *sf);
 void sf_add_lun(struct sf *sf, uint16_t lun);
 /* What commands of this name are begun with. */
 void sf_cmd(const struct sf *sf, struct scsi_cmd *cmd, const char *cdb);
+/* Each block of 512 bytes gets its number and one; blocks from here on hold this byte. */
+void sf_fill(struct sf *sf);
+void sf_image_is(const struct sf *sf, size_t lba, size_t blocks, uint8_t byte);
+
 /* Submit; and wait for it. */
 void sf_start(struct sf *sf, struct scsi_cmd *cmd);
 void sf_wait(struct sf *sf, struct scsi_cmd *cmd);
@@ -71,6 +75,13 @@ enum sf_end {
 	SF_OVERRUN,
 	SF_NO_TARGET,
 };
+
+/* ILLEGAL REQUEST: what is wrong. */
+#define BAD_LENGTH	0x051a00	/* of the parameter list */
+#define BAD_OPCODE	0x052000
+#define BAD_LBA		0x052100
+#define BAD_CDB		0x052400
+#define BAD_PARAM	0x052600
 
 /* The field which sense data points at: byte of CDB or parameter list. */
 #define SF_CDB(byte)	(0x10000 | (byte))

@@ -4,10 +4,6 @@
 
 #include "scsi_fixture.h"
 
-#define BAD_CDB		0x052400
-#define BAD_PARAM	0x052600
-#define BAD_LENGTH	0x051a00
-
 #define VENDOR	"6c 69 62 76 68 6f 73 74"
 #define PRODUCT	"56 49 52 54 55 41 4c 20 44 49 53 4b 20*4"
 #define SERIAL	"53 31 32 33 34"

@@ -6,9 +6,6 @@
 
 #include "scsi_fixture.h"
 
-#define BAD_CDB		0x052400
-#define BAD_PARAM	0x052600
-#define BAD_LENGTH	0x051a00
 #define BAD_RELEASE	0x052604
 
 /* Parameter lists of PERSISTENT RESERVE OUT: key, action key, flags. */
