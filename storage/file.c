@@ -26,12 +26,27 @@
 #define PHYSICAL_MAX	65536u
 #define DISCARD_MAX	(UINT64_C(1) << 30)	/* bounds the time of one operation */
 #define ZEROES_MAX	(UINT64_C(1) << 26)	/* they may have to be written */
+#define REMOTE_THREADS	16		/* at least: operations at a time */
 #define BUSY_WAITS	30
 #define BUSY_WAIT_NS	10000000
 
 /*
  * Opening
  */
+
+static bool file_is_remote(const struct statfs *fs)
+{
+	static const uint32_t types[] = {
+		AFS_FS_MAGIC, CEPH_SUPER_MAGIC, CIFS_SUPER_MAGIC, FUSE_SUPER_MAGIC,
+		NFS_SUPER_MAGIC, SMB2_SUPER_MAGIC, V9FS_MAGIC,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(types); i++)
+		if ((uint32_t)fs->f_type == types[i])
+			return true;
+	return false;
+}
 
 /* 0, or why the file may not be used. */
 static int file_check_type(struct file *f, bool read_only, const struct storage_why *why)
@@ -48,6 +63,7 @@ static int file_check_type(struct file *f, bool read_only, const struct storage_
 		return 0;
 	f->memory = fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC ||
 		    fs.f_type == HUGETLBFS_MAGIC;
+	f->remote = file_is_remote(&fs);
 	if (fs.f_type == HUGETLBFS_MAGIC && !read_only)
 		return storage_why(why, -EINVAL, "files on hugetlbfs can only be read");
 	return 0;
@@ -328,7 +344,9 @@ int file_start(struct storage *st, const struct storage_params *params,
 	struct file *f = st->file;
 	int err;
 
-	f->try_inline = f->rmw ? FILE_INLINE_NEVER : try_inline;
+	if (f->remote)
+		threads = MAX(threads, REMOTE_THREADS);
+	f->try_inline = f->rmw || f->remote ? FILE_INLINE_NEVER : try_inline;
 	err = pool_new(&f->pool, f, params->threads ? params->threads : threads);
 	return err ? storage_why(why, err, "cannot start threads: %s", strerror(-err)) : 0;
 }
@@ -383,6 +401,8 @@ bool file_fits(const struct file *f, const struct storage_io *io)
 
 bool file_begin(struct file *f, struct storage_io *io)
 {
+	if (f->remote)
+		return false;
 	if (io->op == STORAGE_FLUSH)
 		return !atomic_load_explicit(&f->flush_error, memory_order_relaxed);
 	if (io->op > STORAGE_WRITE || !file_fits(f, io))

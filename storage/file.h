@@ -11,6 +11,9 @@
  *              misaligned buffers, read-modify-write, FUA and zeroes by other means.
  *
  * Whatever the first two cannot do, or have not finished, the third does from the start.
+ * So it is with all of a file whose file system depends on a server: there, io_submit() waits,
+ * and so may what says that it does not (FUSE asks its server for the file's size whatever
+ * RWF_NOWAIT says), and a server which hangs must not stop the worker.
  */
 #ifndef STORAGE_FILE_H
 #define STORAGE_FILE_H
@@ -36,6 +39,7 @@ struct file {
 	int fd;
 	bool block;			/* block device, not regular file */
 	bool memory;			/* reads and writes never wait for a disk */
+	bool remote;			/* another process or machine has the data, and may not answer */
 	bool direct;			/* O_DIRECT */
 	unsigned int align;		/* of offset and length, bytes; 1: any */
 	unsigned int mem_align;		/* of the start and length of buffers, bytes; 1: any */

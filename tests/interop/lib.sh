@@ -297,10 +297,19 @@ guest_rows()
 	log=$(log_of "$1")
 	while read -r word status name; do
 		[ "$word" = RESULT ] || continue
-		row "$status" "$1: $name" || true
+		row "$status" "$1: $name" || guest_words "$log" "$name"
 	done < <(tr -d '\r' <"$log")
 	tr -d '\r' <"$log" | grep -qx DONE
 	row $? "$1: the guest got to its end"
+}
+
+# guest_words LOG NAME: what a guest had to say of a result which is bad.
+guest_words()
+{
+	tr -d '\r' <"$1" | awk -v result="RESULT 1 $2" '
+		$0 == result { found = 1; next }
+		/^RESULT / { found = 0 }
+		found && said++ < 25 { print "# " $0 }'
 }
 
 # files_of NAME: the beginning of the names of a guest's files.

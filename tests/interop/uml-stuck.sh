@@ -97,7 +97,7 @@ echo 4 >/sys/block/$stuck/device/timeout
 # part DISK MIB: one MiB of it.
 part()
 {
-	dd if=/dev/$1 bs=1M skip=$2 count=1 iflag=direct 2>/dev/null
+	dd if=/dev/$1 bs=1M skip=$2 count=1 iflag=direct status=none
 }
 
 wanted()
@@ -123,6 +123,8 @@ recovering()
 equal "a read" "$(wanted 0)" "$(part $stuck 0 | sum)"
 echo "READY"
 check "the host has stopped it" wait_for [ -e "$STOPPED" ] || exit
+# What the host's kernel knows of the file is too old then, after a second: it asks for that, too.
+sleep 2
 part $stuck 1 >one &
 reader=$!
 if [ $HOW = reset ]; then
