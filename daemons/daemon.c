@@ -15,7 +15,6 @@
 #include <linux/virtio_config.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -304,18 +303,6 @@ static int daemon_configure(struct daemon_run *run, int argc, char **argv)
 void daemon_need_file(struct daemon_run *run, const char *path, enum daemon_access access)
 {
 	sandbox_need_file(&run->sandbox, path, access);
-}
-
-void daemon_need_image(struct daemon_run *run, const char *path, bool read_only, uint64_t size)
-{
-	struct stat sb;
-	bool there = !stat(path, &sb);
-
-	daemon_need_file(run, path, read_only ? DAEMON_READ : !there && size ? DAEMON_MAKE :
-			 DAEMON_WRITE);
-	/* What the kernel says about it. */
-	if (there && S_ISBLK(sb.st_mode))
-		daemon_need_file(run, "/sys/devices", DAEMON_READ);
 }
 
 void daemon_need_cap(struct daemon_run *run, unsigned int cap)

@@ -128,8 +128,6 @@ struct vhost_worker *const *daemon_workers(const struct daemon_run *run, unsigne
 
 /* To be called by needs: what the sandbox has to leave; the path must live as long as the run. */
 void daemon_need_file(struct daemon_run *run, const char *path, enum daemon_access access);
-/* An image; size: it is made, if it is not there, with that many bytes, if not 0. */
-void daemon_need_image(struct daemon_run *run, const char *path, bool read_only, uint64_t size);
 void daemon_need_cap(struct daemon_run *run, unsigned int cap);
 
 /* What the common options mean for struct vhost_dev_params. */

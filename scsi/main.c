@@ -98,8 +98,7 @@ static int scsi_each_unit(struct scsi *scsi,
 
 static void unit_needs(struct daemon_run *run, const struct unit *u)
 {
-	if (u->file)
-		daemon_need_image(run, u->file, u->read_only || u->cdrom, u->size);
+	image_need(run, &u->image);
 	if (u->reservations)
 		daemon_need_file(run, u->reservations, DAEMON_MAKE);
 	if (!u->passthrough)
@@ -354,7 +353,6 @@ static void scsi_status(struct daemon_run *run, struct json_object *status)
 {
 	struct json_object *units = json_object_new_array(), *about;
 	const struct scsi *scsi = daemon_own(run);
-	struct storage_info info;
 	const struct unit *u;
 	char address[24];
 
@@ -362,14 +360,10 @@ static void scsi_status(struct daemon_run *run, struct json_object *status)
 		about = json_object_new_object();
 		snprintf(address, sizeof(address), "%u:%u", u->address.target, u->address.lun);
 		json_add(about, "lun", json_object_new_string(address));
-		if (u->file || u->passthrough)
-			json_add(about, "file", json_text(u->file ? u->file : u->passthrough));
-		if (u->image) {
-			storage_info(u->image->storage, &info);
-			json_add(about, "size", json_object_new_uint64(info.size));
-			json_add(about, "engine", json_object_new_string(info.engine));
-			json_add(about, "read-only", json_object_new_boolean(info.read_only));
-		}
+		if (u->passthrough)
+			json_add(about, "file", json_text(u->passthrough));
+		if (u->opened)
+			image_status(u->opened->storage, &u->image, about);
 		json_object_array_add(units, about);
 	}
 	json_add(status, "units", units);
