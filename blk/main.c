@@ -26,35 +26,35 @@ static const struct option_def options[] = {
 	{ 0 }
 };
 
-static int blk_check(struct daemon_run *run)
+static int blk_check(struct daemon_device *device)
 {
 	static const struct image_names names = { .dashes = "--", .file = "blk-file" };
-	const struct blk *blk = daemon_own(run);
+	const struct blk *blk = daemon_own(device);
 	char why[IMAGE_WHY_SIZE];
 	int ret = image_check(&blk->image, &names, image_block_size(&blk->image), why);
 
 	if (ret)
-		daemon_err("%s", why);
+		device_err(device, "%s", why);
 	return ret;
 }
 
-static void blk_needs(struct daemon_run *run)
+static void blk_needs(struct daemon_device *device)
 {
-	const struct blk *blk = daemon_own(run);
+	const struct blk *blk = daemon_own(device);
 
-	image_need(run, &blk->image);
+	image_need(device, &blk->image);
 }
 
-static int blk_open(struct daemon_run *run)
+static int blk_open(struct daemon_device *device)
 {
-	struct blk *blk = daemon_own(run);
+	struct blk *blk = daemon_own(device);
 	char why[IMAGE_WHY_SIZE];
 	int ret = image_open(&blk->storage, &blk->image, NULL, why);
 
 	if (ret && blk->image.file)
-		daemon_err("--blk-file=%s: %s", blk->image.file, why);
+		device_err(device, "--blk-file=%s: %s", blk->image.file, why);
 	else if (ret)
-		daemon_err("--engine=%s: %s", image_engines[blk->image.engine], why);
+		device_err(device, "--engine=%s: %s", image_engines[blk->image.engine], why);
 	return ret;
 }
 
@@ -69,53 +69,53 @@ static void blk_io_error(void *arg, const struct storage_io *io, int err)
 		"read", "write", "flush", "discard", "write zeroes", "map",
 	};
 
-	(void)arg;
-	daemon_log(VHOST_LOG_ERR, "%s of %" PRIu64 " bytes at %" PRIu64 ": %s", ops[io->op],
+	device_log(arg, VHOST_LOG_ERR, "%s of %" PRIu64 " bytes at %" PRIu64 ": %s", ops[io->op],
 		   io->len, io->offset, strerror(-err));
 }
 
-static int blk_create(struct daemon_run *run, struct vhost_dev **dev)
+static int blk_create(struct daemon_device *device, struct vhost_dev **dev)
 {
-	struct blk *blk = daemon_own(run);
-	const struct daemon_conf *conf = daemon_conf(run);
+	struct blk *blk = daemon_own(device);
+	const struct daemon_conf *conf = daemon_conf(device);
 	struct virtio_blk_params params = {
-		.name = "vhost-user-blk",
+		.name = daemon_dev_name(device),
 		.storage = blk->storage,
 		.block_size = image_block_size(&blk->image),
 		.queues = conf->num_queues,
 		.queue_size = conf->queue_size,
-		.flags = daemon_dev_flags(conf) | VHOST_DEV_INFLIGHT,
-		.features_off = daemon_dev_features_off(conf),
-		.workers = conf->threads,
+		.flags = daemon_dev_flags(device) | VHOST_DEV_INFLIGHT,
+		.features_off = daemon_dev_features_off(device),
 		.serial = blk->image.serial,
-		.arg = run,
+		.arg = device,
 		.connection = blk_connection,
 		.io_error = blk_io_error,
 	};
 	char about[IMAGE_TEXT_SIZE];
-	int ret = virtio_blk_new(&blk->device, &params);
+	int ret;
 
+	daemon_workers(device, &params.workers);
+	ret = virtio_blk_new(&blk->device, &params);
 	if (ret) {
-		daemon_err("cannot make the device: %s", strerror(-ret));
+		device_err(device, "cannot make the device: %s", strerror(-ret));
 		return ret;
 	}
 	image_tell(blk->storage, &blk->image, about);
-	daemon_log(VHOST_LOG_INFO, "%s: %s", blk->image.file ? blk->image.file : "no image",
+	device_log(device, VHOST_LOG_INFO, "%s: %s", blk->image.file ? blk->image.file : "no image",
 		   about);
 	*dev = virtio_blk_dev(blk->device);
 	return 0;
 }
 
-static void blk_destroy(struct daemon_run *run)
+static void blk_destroy(struct daemon_device *device)
 {
-	struct blk *blk = daemon_own(run);
+	struct blk *blk = daemon_own(device);
 
 	virtio_blk_free(blk->device);
 }
 
-static void blk_close(struct daemon_run *run, bool served)
+static void blk_close(struct daemon_device *device, bool served)
 {
-	struct blk *blk = daemon_own(run);
+	struct blk *blk = daemon_own(device);
 
 	image_close(blk->storage, &blk->image, served);
 }
@@ -124,9 +124,9 @@ static void blk_close(struct daemon_run *run, bool served)
  * For the control socket
  */
 
-static void blk_status(struct daemon_run *run, struct json_object *status)
+static void blk_status(struct daemon_device *device, struct json_object *status)
 {
-	const struct blk *blk = daemon_own(run);
+	const struct blk *blk = daemon_own(device);
 
 	image_status(blk->storage, &blk->image, status);
 }
@@ -144,7 +144,7 @@ static const struct option_def resize_params[] = {
 static void blk_resized(void *arg, int err)
 {
 	struct control_call *call = arg;
-	struct blk *blk = daemon_own(control_run(call));
+	struct blk *blk = daemon_own(control_device(call));
 	struct json_object *result;
 	struct storage_info info;
 
@@ -156,7 +156,7 @@ static void blk_resized(void *arg, int err)
 	/* With --size, the image must have this size from now on. */
 	if (blk->image.size)
 		blk->image.size = info.size;
-	daemon_log(VHOST_LOG_INFO, "resized to %" PRIu64 " bytes", info.size);
+	device_log(control_device(call), VHOST_LOG_INFO, "resized to %" PRIu64 " bytes", info.size);
 	result = json_object_new_object();
 	json_add(result, "size", json_object_new_uint64(info.size));
 	control_reply(call, result);
@@ -165,10 +165,10 @@ static void blk_resized(void *arg, int err)
 static void method_resize(struct control_call *call, const void *values)
 {
 	const struct resize_params *params = values;
-	const struct blk *blk = daemon_own(control_run(call));
+	const struct blk *blk = daemon_own(control_device(call));
 	const struct storage_resize how = {
 		.size = params->size,
-		.control = daemon_control(control_run(call)),
+		.control = daemon_control(control_device(call)),
 		.done = blk_resized,
 		.arg = call,
 	};
@@ -179,7 +179,7 @@ static void method_resize(struct control_call *call, const void *values)
 }
 
 static const struct control_method methods[] = {
-	{ "resize", "change the size of the image, which the guest sees at once", resize_params,
+	{ "resize", "change the size of the image, which the guest sees at once", CONTROL_DEVICE, resize_params,
 	  sizeof(struct resize_params), .fn = method_resize },
 	{ 0 }
 };
@@ -193,9 +193,9 @@ static const char *const counters[] = {
 	"write_zeroes", "write_zeroes_bytes", "write_zeroes_errors", NULL
 };
 
-static void blk_queue_stats(struct daemon_run *run, unsigned int queue, uint64_t *values)
+static void blk_queue_stats(struct daemon_device *device, unsigned int queue, uint64_t *values)
 {
-	const struct blk *blk = daemon_own(run);
+	const struct blk *blk = daemon_own(device);
 	struct virtio_blk_stats stats;
 	enum storage_op op;
 

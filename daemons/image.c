@@ -54,7 +54,7 @@ bool image_same(const struct image_options *a, const struct image_options *b)
 	       a->read_only == b->read_only;
 }
 
-void image_need(struct daemon_run *run, const struct image_options *o)
+void image_need(struct daemon_device *device, const struct image_options *o)
 {
 	struct stat sb;
 	bool there;
@@ -62,11 +62,11 @@ void image_need(struct daemon_run *run, const struct image_options *o)
 	if (!o->file)
 		return;
 	there = !stat(o->file, &sb);
-	daemon_need_file(run, o->file, o->read_only ? DAEMON_READ :
+	daemon_need_file(device, o->file, o->read_only ? DAEMON_READ :
 			 !there && o->size ? DAEMON_MAKE : DAEMON_WRITE);
 	/* What the kernel says about it. */
 	if (there && S_ISBLK(sb.st_mode))
-		daemon_need_file(run, "/sys/devices", DAEMON_READ);
+		daemon_need_file(device, "/sys/devices", DAEMON_READ);
 }
 
 int image_open(struct storage **storage, const struct image_options *o, const int *fd,

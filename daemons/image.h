@@ -79,7 +79,7 @@ unsigned int image_block_size(const struct image_options *o);	/* bytes */
 bool image_same(const struct image_options *a, const struct image_options *b);
 
 /* What the sandbox has to leave for it. */
-void image_need(struct daemon_run *run, const struct image_options *o);
+void image_need(struct daemon_device *device, const struct image_options *o);
 /*
  * Open it; fd: somebody has done so already, and the file is only its name, or NULL.  Close it; if
  * it has never been served, take back what opening has created.

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -212,21 +213,70 @@ static void unit_close(struct unit *u, bool served)
 	free(image);
 }
 
+/* Behind the key at key, within what --lun has; there a comma stands, or a NUL. */
+static const char *unit_key_end(const char *key)
+{
+	/* One which is doubled belongs to a value. */
+	while (*key && (*key != ',' || key[1] == ','))
+		key += *key == ',' ? 2 : 1;
+	return key;
+}
+
+/* What --lun has, with this size in the place of the one which it says; NULL: it says none. */
+static char *unit_name_resized(const char *name, uint64_t size)
+{
+	const char *end = unit_key_end(name), *key;
+	char *text;
+
+	while (*end) {
+		key = end + 1;
+		end = unit_key_end(key);
+		if (strncmp(key, "size=", 5))
+			continue;
+		return asprintf(&text, "%.*ssize=%" PRIu64 "%s", (int)(key - name), name, size,
+				end) < 0 ? NULL : text;
+	}
+	return NULL;
+}
+
+void units_take_sizes(struct units *units, struct option_list *luns)
+{
+	struct storage_info info;
+	struct unit *u;
+	char *name;
+
+	for (u = units->first; u; u = u->next) {
+		if (!u->opened || !u->image.size)
+			continue;
+		storage_info(u->opened->storage, &info);
+		if (info.size == u->image.size)
+			continue;
+		name = unit_name_resized(u->name, info.size);
+		if (!name || option_list_replace(luns, u->name, name)) {
+			free(name);
+			continue;
+		}
+		free(u->name);
+		u->name = name;
+		u->image.size = info.size;
+	}
+}
+
 /*
  * Life
  */
 
-void unit_log(const struct unit *u)
+void unit_log(const struct daemon_device *device, const struct unit *u)
 {
 	char about[IMAGE_TEXT_SIZE];
 
 	if (u->passthrough) {
-		daemon_log(VHOST_LOG_INFO, "unit %u:%u: %s", u->address.target, u->address.lun,
+		device_log(device, VHOST_LOG_INFO, "unit %u:%u: %s", u->address.target, u->address.lun,
 			   u->passthrough);
 		return;
 	}
 	image_tell(u->opened->storage, &u->image, about);
-	daemon_log(VHOST_LOG_INFO, "unit %u:%u: %s, %s%s", u->address.target, u->address.lun,
+	device_log(device, VHOST_LOG_INFO, "unit %u:%u: %s, %s%s", u->address.target, u->address.lun,
 		   u->image.file ? u->image.file : "no image", about, u->cdrom ? ", CD-ROM" : "");
 }
 

@@ -64,8 +64,13 @@ void unit_free(struct units *units, struct unit *u, bool served);
 int unit_open(struct units *units, struct unit *u, char why[UNIT_WHY_SIZE]);
 /* From now on the driver has it.  units->target is there. */
 int unit_serve(struct units *units, struct unit *u, char why[UNIT_WHY_SIZE]);
+/*
+ * Images may have other sizes by now: where a size is said of a unit, say this one, here and in what
+ * --lun has.
+ */
+void units_take_sizes(struct units *units, struct option_list *luns);
 /* Tell the log about it. */
-void unit_log(const struct unit *u);
+void unit_log(const struct daemon_device *device, const struct unit *u);
 
 /*
  * "TARGET:LUN" or "LUN" at text; what follows behind a comma goes to *rest.  NULL, or the reason.
