@@ -204,6 +204,8 @@ struct json_object *daemon_config_device(const struct daemon_device *device)
 	if (!device->run->list)
 		return daemon_config(device->run);
 	obj = json_object_new_object();
+	/* It keeps the first place, where people look for it. */
+	json_add(obj, "name", json_text(device->conf.name));
 	config_get(device->tables, DEVICE_TABLES, obj);
 	return obj;
 }
