@@ -27,7 +27,9 @@ build_packages()
 	mkdir -p "$tree" || return 1
 	(cd "$source" && git ls-files -z 2>/dev/null | tar c --null -T - | tar x -C "$tree") || return 1
 	(cd "$tree" && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u CC DEB_BUILD_OPTIONS="parallel=$(nproc)" \
-		dpkg-buildpackage -us -uc -b)
+		dpkg-buildpackage -us -uc -b) >"$tmp/build.log" 2>&1 && return
+	tail -n 80 "$tmp/build.log"
+	return 1
 }
 
 deb()
@@ -87,7 +89,8 @@ for kind in blk net scsi; do
 	check "$kind: it uses the library from there" uses_it "$program"
 	check "$kind: help" there "$program" --help
 	for file in "lib/systemd/system/vhost-user-$kind@.service" \
-		"lib/systemd/system/vhost-user-$kind@.socket" "usr/lib/sysusers.d/vhost-user-$kind.conf" \
+		"lib/systemd/system/vhost-user-$kind@.socket" \
+		"lib/systemd/system/vhost-user-$kind-control@.socket" "usr/lib/sysusers.d/vhost-user-$kind.conf" \
 		"usr/lib/tmpfiles.d/vhost-user-$kind.conf" \
 		"usr/share/qemu/vhost-user/50-vhost-user-$kind.json" \
 		"usr/share/bash-completion/completions/vhost-user-$kind"; do

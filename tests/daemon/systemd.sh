@@ -52,6 +52,23 @@ start_passed named
 check "a socket with a name is served" "$give_fd" talk "$tmp/named.sock" 1
 end_passed named
 
+# As the units have it: the front-end's socket, and that of vhostctl, in any order.
+for names in front-end:control control:front-end; do
+	first=${names%%:*} second=${names##*:}
+	"$give_fd" listening "$tmp/$first.sock" "$BASH" -c 'exec 3<&7 7<&-; exec "$@"' sh \
+		"$give_fd" listening "$tmp/$second.sock" "$BASH" -c \
+		'exec 4<&7 7<&-; LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=$0 exec "$@"' "$names" \
+		"$daemon" "${good[@]}" >>"$tmp/pair.log" 2>&1 &
+	pids[pair]=$!
+	check "$names: both sockets are there" wait_until 30 listening "$second"
+	check "$names: the front-end is served" "$give_fd" talk "$tmp/front-end.sock" 2
+	check "$names: so is vhostctl" "$top_builddir/tools/vhostctl" "$tmp/control.sock" status
+	kill "${pids[pair]}"
+	check "$names: SIGTERM ends the daemon" end_process pair
+	check "$names: the sockets stay" [ -S "$tmp/front-end.sock" -a -S "$tmp/control.sock" ]
+	rm -f "$tmp/front-end.sock" "$tmp/control.sock"
+done
+
 # refused_passed NAME STATUS WORD ASSIGNMENT... -- ARG...
 refused_passed()
 {

@@ -79,7 +79,7 @@ if command -v systemd-analyze >/dev/null; then
 	row $? "the daemons' own filter is found"
 	for kind in $kinds; do
 		check "systemd-analyze verify: $kind" verified "$tmp/units/vhost-user-$kind@vm1.service" \
-			"$tmp/units/vhost-user-$kind@vm1.socket"
+			"$tmp/units/vhost-user-$kind@vm1.socket" "$tmp/units/vhost-user-$kind-control@vm1.socket"
 		# Ten times what it prints: at most 2.0.
 		check "systemd-analyze security: $kind" systemd-analyze security --offline=true --threshold=20 \
 			"$tmp/units/vhost-user-$kind@.service"
@@ -99,10 +99,16 @@ for kind in $kinds; do
 	for line in "ListenStream=%t/vhost-user/$kind/%i.sock" SocketMode=0660 SocketGroup=vhost-user; do
 		check "$kind: the socket: $line" has_line "vhost-user-$kind@.socket" "$line"
 	done
+	for line in "ListenStream=%t/vhost-user/$kind/%i.control" SocketMode=0600 FileDescriptorName=control \
+		"Service=vhost-user-$kind@%i.service"; do
+		check "$kind: the control socket: $line" has_line "vhost-user-$kind-control@.socket" "$line"
+	done
+	check "$kind: both sockets are the service's" has_line "vhost-user-$kind@.service" \
+		"Sockets=vhost-user-$kind@%i.socket vhost-user-$kind-control@%i.socket"
 	check "$kind: the folder of the socket is made" \
 		grep -q "^d /run/vhost-user/$kind 0755 " "$units/tmpfiles/vhost-user-$kind.conf"
 	equal "$kind: all is filled in" "" "$(grep -ho '@[a-zA-Z]*@\|^\[[a-z].*' \
-		"$units/vhost-user-$kind@.service" "$units/vhost-user-$kind@.socket" | sed 's/^@@$//')"
+		"$units/vhost-user-$kind@.service" "$units/vhost-user-$kind"*@.socket | sed 's/^@@$//')"
 done
 
 # --- Discovery ---
