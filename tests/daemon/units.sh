@@ -67,6 +67,27 @@ allowed_by()
 	cat "$tmp/allowed"
 }
 
+# The drop-ins of the manual, each of which systemd takes as it is: check_drop_ins.
+check_drop_ins()
+{
+	local kind text title dir
+
+	awk '/^\.Ss / { title = substr($0, 5) } /^\[Service\]/ { on = 1 } /^\.Ed/ { if (on) print ""; on = 0 }
+		on { printf "%s%s", $0 == "[Service]" ? title "\t" : "\\n", $0 }' \
+		"$man/vhost-user-service.7" >"$tmp/drop-ins"
+	[ "$(wc -l <"$tmp/drop-ins")" -ge 8 ]
+	row $? "the manual has drop-ins"
+	while IFS=$'\t' read -r title text; do
+		kind=blk
+		[[ $title != *SCSI* ]] || kind=scsi
+		[[ $title != *tap* ]] || kind=net
+		dir=$tmp/units/vhost-user-$kind@vm1.service.d
+		mkdir "$dir" && printf "$text\n" >"$dir/override.conf"
+		check "drop-in: $title" verified "$tmp/units/vhost-user-$kind@vm1.service"
+		rm -r "$dir"
+	done <"$tmp/drop-ins"
+}
+
 # Those which the daemon's own filter allows.
 wanted_calls()
 {
@@ -89,6 +110,7 @@ if command -v systemd-analyze >/dev/null; then
 	comm -12 <(allowed_by vhost-user-blk@.service) <(printf '%s\n' mount reboot setuid) | grep -q .
 	[ $? -eq 1 ]
 	row $? "and not what is privileged"
+	check_drop_ins
 else
 	row 0 "systemd-analyze # SKIP package systemd is not installed"
 fi
@@ -110,6 +132,10 @@ for kind in $kinds; do
 	equal "$kind: all is filled in" "" "$(grep -ho '@[a-zA-Z]*@\|^\[[a-z].*' \
 		"$units/vhost-user-$kind@.service" "$units/vhost-user-$kind"*@.socket | sed 's/^@@$//')"
 done
+
+# A device's options, as the manual has them.
+sed -n '/^{$/,/^}$/p' "$man/vhost-user-service.7" >"$tmp/manual.json"
+check "the manual's configuration" "$top_builddir/blk/vhost-user-blk" --config="$tmp/manual.json" --check-config
 
 # --- Discovery ---
 
