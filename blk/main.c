@@ -123,15 +123,15 @@ static void blk_connection(void *arg, bool up)
 	daemon_connection(arg, up);
 }
 
-static void blk_io_error(void *arg, const struct storage_io *io, int err)
+static void blk_io_error(void *arg, struct vhost_queue *q, const struct storage_io *io, int err)
 {
 	static const char *const ops[STORAGE_OPS] = {
 		"read", "write", "flush", "discard", "write zeroes", "map",
 	};
 
 	(void)arg;
-	daemon_log(VHOST_LOG_ERR, "%s of %" PRIu64 " bytes at %" PRIu64 ": %s", ops[io->op],
-		   io->len, io->offset, strerror(-err));
+	vhost_queue_log(q, VHOST_LOG_ERR, "%s of %" PRIu64 " bytes at %" PRIu64 ": %s",
+			ops[io->op], io->len, io->offset, strerror(-err));
 }
 
 static int blk_create(struct daemon_run *run, struct vhost_dev **dev)
@@ -139,7 +139,7 @@ static int blk_create(struct daemon_run *run, struct vhost_dev **dev)
 	struct blk *blk = daemon_own(run);
 	const struct daemon_conf *conf = daemon_conf(run);
 	struct virtio_blk_params params = {
-		.name = "vhost-user-blk",
+		.name = daemon_dev_name(run),
 		.storage = blk->storage,
 		.block_size = block_size_of[blk->block_size],
 		.queues = conf->num_queues,
@@ -160,10 +160,10 @@ static int blk_create(struct daemon_run *run, struct vhost_dev **dev)
 		return ret;
 	}
 	storage_info(blk->storage, &info);
-	daemon_log(VHOST_LOG_INFO, "%s: %" PRIu64 " bytes, engine %s, cache %s%s",
-		   blk->file ? blk->file : "no image", info.size, info.engine, caches[blk->cache],
-		   info.read_only ? ", read-only" : "");
 	*dev = virtio_blk_dev(blk->device);
+	vhost_dev_log(*dev, VHOST_LOG_INFO, "%s: %" PRIu64 " bytes, engine %s, cache %s%s",
+		      blk->file ? blk->file : "no image", info.size, info.engine,
+		      caches[blk->cache], info.read_only ? ", read-only" : "");
 	return 0;
 }
 
@@ -227,7 +227,8 @@ static void blk_resized(void *arg, int err)
 	/* With --size, the image must have this size from now on. */
 	if (blk->size)
 		blk->size = info.size;
-	daemon_log(VHOST_LOG_INFO, "resized to %" PRIu64 " bytes", info.size);
+	vhost_dev_log(virtio_blk_dev(blk->device), VHOST_LOG_INFO, "resized to %" PRIu64 " bytes",
+		      info.size);
 	result = json_object_new_object();
 	json_add(result, "size", json_object_new_uint64(info.size));
 	control_reply(call, result);

@@ -146,6 +146,11 @@ struct vhost_worker *const *daemon_workers(const struct daemon_run *run, unsigne
 	return run->workers;
 }
 
+const char *daemon_dev_name(const struct daemon_run *run)
+{
+	return run->dev_name;
+}
+
 unsigned int daemon_dev_flags(const struct daemon_conf *conf)
 {
 	/* Who is never asked need not measure. */
@@ -581,6 +586,8 @@ static int daemon_serve(struct daemon_run *run)
 	ret = daemon_start_workers(run);
 	if (ret)
 		goto end_workers;
+	daemon_sock_name(&run->sock, run->conf.connect, d->type, run->dev_name,
+			 sizeof(run->dev_name));
 	ret = d->create(run, &run->dev);
 	if (ret)
 		goto end_workers;

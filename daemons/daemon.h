@@ -132,6 +132,12 @@ void daemon_need_file(struct daemon_run *run, const char *path, enum daemon_acce
 void daemon_need_image(struct daemon_run *run, const char *path, bool read_only, uint64_t size);
 void daemon_need_cap(struct daemon_run *run, unsigned int cap);
 
+/*
+ * What to call the device, in the log: the base name of its socket without ".sock"; its type, if the
+ * socket has no name.  Valid until the run ends; from create on.
+ */
+const char *daemon_dev_name(const struct daemon_run *run);
+
 /* What the common options mean for struct vhost_dev_params. */
 unsigned int daemon_dev_flags(const struct daemon_conf *conf);
 uint64_t daemon_dev_features_off(const struct daemon_conf *conf);

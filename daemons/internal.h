@@ -49,6 +49,13 @@ int daemon_sock_adopt(struct daemon_sock *sock, const char *source, int fd);
 /* Listen at path, which came by this option, if it was given. */
 int daemon_sock_listen(struct daemon_sock *sock, const char *option, const char *path);
 
+/*
+ * What is served there: the base name of the path, without ".sock"; or the default.  Cut at size
+ * bytes.
+ */
+void daemon_sock_name(const struct daemon_sock *sock, const char *path, const char *otherwise,
+		      char *name, size_t size);
+
 /* Remove the file which we made, if it is still that one. */
 void daemon_sock_remove(struct daemon_sock *sock);
 
@@ -112,6 +119,7 @@ struct daemon_run {
 	struct vhost_worker *workers[THREADS_MAX];
 	unsigned int num_workers;
 	struct event *signals;
+	char dev_name[64];		/* for the log */
 	struct vhost_dev *dev;
 	struct sandbox sandbox;
 	bool stopping;

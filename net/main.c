@@ -257,8 +257,10 @@ static void net_link(void *arg, enum virtio_net_news news)
 		[NET_PLUGGED] = { VHOST_LOG_INFO, "is within the guest's reach" },
 	};
 
-	daemon_log(lines[news].level, "%s: the interface %s", net_port_name(daemon_own(arg)),
-		   lines[news].text);
+	const struct net *net = daemon_own(arg);
+
+	vhost_dev_log(virtio_net_dev(net->device), lines[news].level, "%s: the interface %s",
+		      net_port_name(net), lines[news].text);
 }
 
 static int net_create(struct daemon_run *run, struct vhost_dev **dev)
@@ -266,7 +268,7 @@ static int net_create(struct daemon_run *run, struct vhost_dev **dev)
 	struct net *net = daemon_own(run);
 	const struct daemon_conf *conf = daemon_conf(run);
 	const struct virtio_net_params params = {
-		.name = "vhost-user-net",
+		.name = daemon_dev_name(run),
 		.port = net->port,
 		.control = daemon_control(run),
 		.queue_size = conf->queue_size,
@@ -284,30 +286,32 @@ static int net_create(struct daemon_run *run, struct vhost_dev **dev)
 		daemon_err("cannot make the device: %s", strerror(-ret));
 		return ret;
 	}
-	daemon_log(VHOST_LOG_INFO, "%s: %u pairs of queues", net_port_name(net), conf->num_queues);
 	*dev = virtio_net_dev(net->device);
+	vhost_dev_log(*dev, VHOST_LOG_INFO, "%s: %u pairs of queues", net_port_name(net),
+		      conf->num_queues);
 	return 0;
 }
 
 /* What a queue has done, if it has done anything. */
 static void net_log_queue(const struct net *net, unsigned int queue)
 {
+	struct vhost_dev *dev = virtio_net_dev(net->device);
 	struct vhost_queue_stats q;
 	struct virtio_net_stats s;
 
 	virtio_net_stats(net->device, queue, &s);
-	vhost_queue_stats(vhost_dev_queue(virtio_net_dev(net->device), queue), &q);
+	vhost_queue_stats(vhost_dev_queue(dev, queue), &q);
 	if (!q.requests && !q.kicks)
 		return;
-	daemon_log(VHOST_LOG_DEBUG,
-		   "queue %u: packets %" PRIu64 " bytes %" PRIu64 " malformed %" PRIu64
-		   " too-long %" PRIu64 " refused %" PRIu64 " discarded %" PRIu64
-		   " no-link %" PRIu64, queue, s.packets, s.bytes, s.malformed, s.too_long,
-		   s.refused, s.discarded, s.no_link);
-	daemon_log(VHOST_LOG_DEBUG,
-		   "queue %u: kicks %" PRIu64 " signals %" PRIu64 " suppressed %" PRIu64
-		   " poll-hits %" PRIu64 " poll-misses %" PRIu64, queue, q.kicks, q.signals,
-		   q.suppressed, q.poll_hits, q.poll_misses);
+	vhost_dev_log(dev, VHOST_LOG_DEBUG,
+		      "queue %u: packets %" PRIu64 " bytes %" PRIu64 " malformed %" PRIu64
+		      " too-long %" PRIu64 " refused %" PRIu64 " discarded %" PRIu64
+		      " no-link %" PRIu64, queue, s.packets, s.bytes, s.malformed, s.too_long,
+		      s.refused, s.discarded, s.no_link);
+	vhost_dev_log(dev, VHOST_LOG_DEBUG,
+		      "queue %u: kicks %" PRIu64 " signals %" PRIu64 " suppressed %" PRIu64
+		      " poll-hits %" PRIu64 " poll-misses %" PRIu64, queue, q.kicks, q.signals,
+		      q.suppressed, q.poll_hits, q.poll_misses);
 }
 
 static void net_destroy(struct daemon_run *run)

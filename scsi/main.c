@@ -140,7 +140,7 @@ static int scsi_create(struct daemon_run *run, struct vhost_dev **dev)
 	struct scsi *scsi = daemon_own(run);
 	const struct daemon_conf *conf = daemon_conf(run);
 	struct virtio_scsi_params params = {
-		.name = "vhost-user-scsi",
+		.name = daemon_dev_name(run),
 		.control = daemon_control(run),
 		.queues = conf->num_queues,
 		.queue_size = conf->queue_size,
@@ -165,7 +165,7 @@ static int scsi_create(struct daemon_run *run, struct vhost_dev **dev)
 		return ret;
 	}
 	for (u = scsi->units.first; u; u = u->next)
-		unit_log(u);
+		unit_log(u, virtio_scsi_dev(scsi->device));
 	*dev = virtio_scsi_dev(scsi->device);
 	return 0;
 }
@@ -216,7 +216,7 @@ static int scsi_add_unit(struct scsi *scsi, const char *name, int fd, char *why)
 		unit_free(&scsi->units, u, false);
 		return ret;
 	}
-	unit_log(u);
+	unit_log(u, virtio_scsi_dev(scsi->device));
 	return 0;
 }
 
@@ -242,7 +242,9 @@ static void scsi_removed(void *arg)
 	struct scsi *scsi = call_scsi(call);
 	struct unit *u = removal->unit;
 
-	daemon_log(VHOST_LOG_INFO, "unit %u:%u: removed", u->address.target, u->address.lun);
+	daemon_log(VHOST_LOG_INFO, "%s: unit %u:%u: removed",
+		   vhost_dev_name(virtio_scsi_dev(scsi->device)), u->address.target,
+		   u->address.lun);
 	option_list_remove(&scsi->luns, u->name);
 	unit_free(&scsi->units, u, true);
 	free(removal);

@@ -254,20 +254,21 @@ static void unit_close(struct unit *u, bool served)
  * Life
  */
 
-void unit_log(const struct unit *u)
+void unit_log(const struct unit *u, const struct vhost_dev *dev)
 {
 	struct storage_info info;
 
 	if (u->passthrough) {
-		daemon_log(VHOST_LOG_INFO, "unit %u:%u: %s", u->address.target, u->address.lun,
-			   u->passthrough);
+		daemon_log(VHOST_LOG_INFO, "%s: unit %u:%u: %s", vhost_dev_name(dev),
+			   u->address.target, u->address.lun, u->passthrough);
 		return;
 	}
 	storage_info(u->image->storage, &info);
-	daemon_log(VHOST_LOG_INFO, "unit %u:%u: %s, %" PRIu64 " bytes, engine %s, cache %s%s%s",
-		   u->address.target, u->address.lun, u->file ? u->file : "no image", info.size,
-		   info.engine, caches[u->cache], u->cdrom ? ", CD-ROM" : "",
-		   info.read_only ? ", read-only" : "");
+	daemon_log(VHOST_LOG_INFO,
+		   "%s: unit %u:%u: %s, %" PRIu64 " bytes, engine %s, cache %s%s%s",
+		   vhost_dev_name(dev), u->address.target, u->address.lun,
+		   u->file ? u->file : "no image", info.size, info.engine, caches[u->cache],
+		   u->cdrom ? ", CD-ROM" : "", info.read_only ? ", read-only" : "");
 }
 
 /* FNV-1a. */

@@ -70,7 +70,7 @@ int unit_open(struct units *units, struct unit *u, char why[UNIT_WHY_SIZE]);
 /* From now on the driver has it.  units->target is there. */
 int unit_serve(struct units *units, struct unit *u, char why[UNIT_WHY_SIZE]);
 /* Tell the log about it. */
-void unit_log(const struct unit *u);
+void unit_log(const struct unit *u, const struct vhost_dev *dev);
 
 /*
  * "TARGET:LUN" or "LUN" at text; what follows behind a comma goes to *rest.  NULL, or the reason.
