@@ -115,7 +115,10 @@ int daemon_main(const struct daemon *daemon, int argc, char **argv);
 const struct daemon_conf *daemon_conf(const struct daemon_device *device);
 void *daemon_own(const struct daemon_device *device);
 
-/* What to call the device, in the log.  Valid until the run ends. */
+/*
+ * What to call the device, in the log: its --name, or the base name of its socket without ".sock", or
+ * its type.  From create on.
+ */
 const char *daemon_dev_name(const struct daemon_device *device);
 
 /* The worker which the device will be served on, from open to destroy. */

@@ -21,7 +21,6 @@ struct stats_device;
 #define THREADS_MAX 64			/* of those which share queues */
 #define DEVICES_MAX 64
 #define DEVICE_NAME_MAX 64		/* bytes */
-#define DEVICE_TITLE_SIZE (DEVICE_NAME_MAX + 32)
 
 /*
  * log.c
@@ -53,6 +52,13 @@ int daemon_sock_adopt(struct daemon_sock *sock, const char *source, int fd);
 
 /* Listen at path, which came by this option, if it was given. */
 int daemon_sock_listen(struct daemon_sock *sock, const char *option, const char *path);
+
+/*
+ * What is served there: the base name of the path, without ".sock"; or the default.  Cut at size
+ * bytes.
+ */
+void daemon_sock_name(const struct daemon_sock *sock, const char *path, const char *otherwise,
+		      char *name, size_t size);
 
 /* Remove the file which we made, if it is still that one. */
 void daemon_sock_remove(struct daemon_sock *sock);
@@ -159,7 +165,7 @@ struct daemon_device {
 	int passed_fd;			/* of the service manager's socket; negative: none */
 	struct vhost_worker *workers[THREADS_MAX];	/* which serve its queues */
 	unsigned int num_workers;
-	char title[DEVICE_TITLE_SIZE];	/* for the library's log */
+	char title[DEVICE_NAME_MAX + 1];	/* for the log; empty: not created yet */
 	bool opened;
 	struct vhost_dev *dev;		/* NULL: not created */
 	time_t connected_at;

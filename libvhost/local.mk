@@ -12,6 +12,7 @@ libvhost_libcore_la_SOURCES = \
 	libvhost/chain.h \
 	libvhost/conn.c \
 	libvhost/dev.c \
+	libvhost/dev_log.c \
 	libvhost/dirty.c \
 	libvhost/dirty.h \
 	libvhost/endpoint.c \

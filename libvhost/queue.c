@@ -348,6 +348,7 @@ void vhost_req_push(struct vhost_req *req, size_t len)
 	struct slot *s = slot_of(req);
 
 	s->elem.len = (uint32_t)MIN(len, req->in_len);
+	q->stats.bytes += s->chain.out_len + s->elem.len;
 	if (unlikely(q->careful)) {
 		queue_push_carefully(q, s);
 		return;

@@ -41,6 +41,7 @@ library_tests = \
 	tests/proto/test_inflight_rings \
 	tests/proto/test_iommu \
 	tests/proto/test_iommu_invalidate \
+	tests/proto/test_log \
 	tests/proto/test_memory \
 	tests/proto/test_messages \
 	tests/proto/test_migrate \
