@@ -256,10 +256,10 @@ static void net_link(void *arg, enum virtio_net_news news)
 		[NET_PULLED] = { VHOST_LOG_INFO, "is out of the guest's reach" },
 		[NET_PLUGGED] = { VHOST_LOG_INFO, "is within the guest's reach" },
 	};
-	const struct net *net = daemon_own(arg);
 
-	vhost_dev_log(virtio_net_dev(net->device), lines[news].level, "%s: the interface %s",
-		      net_port_name(net), lines[news].text);
+	/* Possibly while the device is being made. */
+	device_log(arg, lines[news].level, "%s: the interface %s", net_port_name(daemon_own(arg)),
+		   lines[news].text);
 }
 
 static int net_create(struct daemon_device *device, struct vhost_dev **dev)
