@@ -167,7 +167,7 @@ static int config_take_list(struct daemon_run *run, char why[CONFIG_WHY_SIZE])
  * The file
  */
 
-static int config_take(struct daemon_run *run, char why[CONFIG_WHY_SIZE])
+int daemon_config_take(struct daemon_run *run, char why[CONFIG_WHY_SIZE])
 {
 	struct json_object *list;
 	bool several = json_object_object_get_ex(run->config, "devices", &list);
@@ -191,7 +191,7 @@ int daemon_config_read(struct daemon_run *run)
 		return 0;
 	run->config = config_open(run->conf.config, why);
 	if (run->config)
-		ret = config_take(run, why);
+		ret = daemon_config_take(run, why);
 	if (ret)
 		daemon_err("--config=%s: %s", run->conf.config, why);
 	return ret;

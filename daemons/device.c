@@ -124,6 +124,19 @@ int device_new_all(struct daemon_run *run, unsigned int n)
 	return ret;
 }
 
+int device_new_only(struct daemon_run *run)
+{
+	if (device_new_all(run, 1))
+		return -ENOMEM;
+	memcpy(run->tables, run->devices->tables, sizeof(run->devices->tables));
+	/* Its threads are the process's. */
+	run->tables[TABLE_POOL].values = &run->pool_conf;
+	run->tables[TABLE_PROCESS] = (struct option_table){
+		.defs = common_process, .values = &run->conf,
+	};
+	return 0;
+}
+
 void device_free_all(struct daemon_run *run)
 {
 	struct daemon_device *device;

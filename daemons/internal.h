@@ -135,6 +135,8 @@ bool common_act(const struct daemon *d, int argc, char **argv, int *status);
 
 /* Take the options of --config, if it was given.  An error has been logged. */
 int daemon_config_read(struct daemon_run *run);
+/* Those of run->config, an object; -EINVAL, -ENOMEM, and the reason in why. */
+int daemon_config_take(struct daemon_run *run, char why[CONFIG_WHY_SIZE]);
 /* The options which have been set, as a file of --config has them; to be put. */
 struct json_object *daemon_config(const struct daemon_run *run);
 /* Those of one device: as an element of the list of devices, if there is one. */
@@ -177,8 +179,12 @@ struct daemon_device {
 	struct limits *limits;		/* limits.c; NULL: the device cannot be paused */
 };
 
-/* So many of them, without options; device_free_all() also after -ENOMEM. */
+/*
+ * So many of them, without options; or one, whose options are those of a command line, in
+ * run->tables.  device_free_all() also after -ENOMEM.
+ */
 int device_new_all(struct daemon_run *run, unsigned int n);
+int device_new_only(struct daemon_run *run);
 void device_free_all(struct daemon_run *run);
 
 #define for_each_device(device, run) \
