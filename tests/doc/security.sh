@@ -80,7 +80,7 @@ value_of()
 	local text
 
 	text=$(sed -n -e "s/^#define $1[[:space:]]\{1,\}\([^/]*\).*/\1/p" \
-		-e "s/.*\.$1 = \([0-9]*\),.*/\1/p" "$source/$2")
+		-e "s/.*\.$1 = \([0-9]*\)[, ].*/\1/p" "$source/$2")
 	[ "$text" ] && echo $((${text//[uU]/}))
 }
 
