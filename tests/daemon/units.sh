@@ -67,6 +67,19 @@ allowed_by()
 	cat "$tmp/allowed"
 }
 
+# The sockets of the manual's process with several devices: a drop-in, and a unit.
+other_sockets()
+{
+	local dir=$tmp/units/vhost-user-blk@vm1.socket.d
+
+	mkdir "$dir"
+	awk -v RS='\n[.]Ed\n' '/\[Socket\]/ { sub(/.*\[Socket\]/, "[Socket]"); print > dir "/" ++n }' dir="$dir" \
+		"$man/vhost-user-service.7"
+	mv "$dir/1" "$dir/override.conf" && mv "$dir/2" "$tmp/units/vm1-data.socket"
+	check "sockets of several devices" verified "$tmp/units/vhost-user-blk@vm1.socket" \
+		"$tmp/units/vm1-data.socket"
+}
+
 # The drop-ins of the manual, each of which systemd takes as it is: check_drop_ins.
 check_drop_ins()
 {
@@ -81,6 +94,7 @@ check_drop_ins()
 		kind=blk
 		[[ $title != *SCSI* ]] || kind=scsi
 		[[ $title != *tap* ]] || kind=net
+		[[ $title != Several* ]] || other_sockets
 		dir=$tmp/units/vhost-user-$kind@vm1.service.d
 		mkdir "$dir" && printf "$text\n" >"$dir/override.conf"
 		check "drop-in: $title" verified "$tmp/units/vhost-user-$kind@vm1.service"
