@@ -34,6 +34,7 @@ libvhost_libcore_la_SOURCES = \
 	libvhost/pipe.c \
 	libvhost/pipe.h \
 	libvhost/postcopy.c \
+	libvhost/probe.h \
 	libvhost/proto.c \
 	libvhost/proto.h \
 	libvhost/proto_dev.c \
