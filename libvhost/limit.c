@@ -2,11 +2,10 @@
 /*
  * Queues which are paused, and limits on how fast requests are popped.
  *
- * A limit is two clocks, of requests and of bytes.  Each request moves them on by what it costs
- * at the rate allowed; while one of them is ahead of the time, nothing is let through, and the
- * queue's timer is set to when it is not any more.  A clock which has fallen behind is credit,
- * and the burst says how far it may.  So late timers cost nothing of the rate, and what a large
- * request costs too much is paid by the next ones.
+ * A limit is two clocks, of requests and of bytes (limit_clock.c).  While one of them is ahead of
+ * the time, nothing is let through, and the queue's timer is set to when it is not any more.  A queue
+ * which has waited for that may be late: timers are in milliseconds, and the worker has other work.
+ * It finds all that time could have given it, whatever the burst.
  *
  * The clocks are under a lock, since queues of several workers may share them.
  */
@@ -15,18 +14,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "limit_clock.h"
 #include "queue.h"
-
-#define SECOND UINT64_C(1000000000)
-
-/* The burst by default: what comes in this time, in ns. */
-#define BURST (SECOND / 10)
-
-struct limit_clock {
-	uint64_t rate;			/* a second; 0: no limit */
-	uint64_t burst;			/* ns */
-	uint64_t at;			/* ns, as CLOCK_MONOTONIC */
-};
 
 struct vhost_limit {
 	pthread_mutex_t lock;
@@ -34,48 +23,6 @@ struct vhost_limit {
 	struct limit_clock requests, bytes;
 	uint64_t overhead;		/* bytes */
 };
-
-/*
- * Clocks
- */
-
-/* So many of them at this rate, in ns; as good as never if that is beyond all measure. */
-static uint64_t clock_cost(uint64_t rate, uint64_t n)
-{
-	unsigned __int128 ns = (unsigned __int128)n * SECOND / rate;
-
-	return ns > UINT64_MAX / 4 ? UINT64_MAX / 4 : (uint64_t)ns;
-}
-
-/* Time until it lets through more, in ns. */
-static uint64_t clock_wait(const struct limit_clock *clock, uint64_t now)
-{
-	return clock->rate && clock->at > now ? clock->at - now : 0;
-}
-
-static void clock_charge(struct limit_clock *clock, uint64_t now, uint64_t n)
-{
-	if (!clock->rate)
-		return;
-	clock->at = MAX(clock->at, now > clock->burst ? now - clock->burst : 0) +
-		    clock_cost(clock->rate, n);
-}
-
-static void clock_give_back(struct limit_clock *clock, uint64_t n)
-{
-	uint64_t cost = clock->rate ? clock_cost(clock->rate, n) : 0;
-
-	clock->at -= MIN(cost, clock->at);
-}
-
-static void clock_set(struct limit_clock *clock, uint64_t rate, uint64_t burst, uint64_t now)
-{
-	*clock = (struct limit_clock){ .rate = rate, .at = now };
-	if (!rate)
-		return;
-	/* The first of a burst is for free. */
-	clock->burst = burst ? clock_cost(rate, burst - 1) : BURST;
-}
 
 /*
  * Limits
@@ -143,9 +90,14 @@ bool limit_take(struct vhost_queue *q)
 	wait = clock_wait(&limit->requests, now);
 	wait_bytes = clock_wait(&limit->bytes, now);
 	wait = MAX(wait, wait_bytes);
-	if (!wait)
-		clock_charge(&limit->requests, now, 1);
+	if (!wait) {
+		/* Of both, since the bytes are charged as of now, too. */
+		clock_forget(&limit->requests, now, q->limited);
+		clock_forget(&limit->bytes, now, q->limited);
+		clock_charge(&limit->requests, 1);
+	}
 	pthread_mutex_unlock(&limit->lock);
+	q->limited = wait;
 	if (!wait)
 		return true;
 	wait = wait / 1000 + 1;
@@ -165,7 +117,7 @@ void limit_charge(struct vhost_queue *q, uint64_t bytes)
 	struct vhost_limit *limit = q->limit;
 
 	pthread_mutex_lock(&limit->lock);
-	clock_charge(&limit->bytes, worker_now(), limit_bytes(limit, bytes));
+	clock_charge(&limit->bytes, limit_bytes(limit, bytes));
 	pthread_mutex_unlock(&limit->lock);
 }
 

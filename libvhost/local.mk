@@ -23,6 +23,8 @@ libvhost_libcore_la_SOURCES = \
 	libvhost/iotlb.h \
 	libvhost/latency.c \
 	libvhost/limit.c \
+	libvhost/limit_clock.c \
+	libvhost/limit_clock.h \
 	libvhost/listen.c \
 	libvhost/log.c \
 	libvhost/log.h \
