@@ -3,9 +3,9 @@
  * Queues which are paused, and limits on how fast requests are popped.
  *
  * A limit is two clocks, of requests and of bytes (limit_clock.c).  While one of them is ahead of
- * the time, nothing is let through, and the queue's timer is set to when it is not any more.  A queue
- * which has waited for that may be late: timers are in milliseconds, and the worker has other work.
- * It finds all that time could have given it, whatever the burst.
+ * the time, nothing is let through, and the queue's timer is set to when it is not any more.  That
+ * may come late: timers are in milliseconds, and the worker has other work.  So as long as somebody
+ * had to wait a moment ago, there is all that the time could have given, whatever the burst.
  *
  * The clocks are under a lock, since queues of several workers may share them.
  */
@@ -22,6 +22,7 @@ struct vhost_limit {
 	/* under it */
 	struct limit_clock requests, bytes;
 	uint64_t overhead;		/* bytes */
+	uint64_t waited;		/* ns: who waited latest did so until then; 0: nobody yet */
 };
 
 /*
@@ -53,6 +54,7 @@ void vhost_limit_set(struct vhost_limit *limit, const struct vhost_limit_params 
 	clock_set(&limit->requests, params->requests, params->requests_burst, now);
 	clock_set(&limit->bytes, params->bytes, params->bytes_burst, now);
 	limit->overhead = params->overhead;
+	limit->waited = 0;
 	pthread_mutex_unlock(&limit->lock);
 }
 
@@ -85,19 +87,22 @@ bool limit_take(struct vhost_queue *q)
 	struct vhost_limit *limit = q->limit;
 	uint64_t now = worker_now(), wait, wait_bytes;
 	struct timeval tv;
+	bool late;
 
 	pthread_mutex_lock(&limit->lock);
 	wait = clock_wait(&limit->requests, now);
 	wait_bytes = clock_wait(&limit->bytes, now);
 	wait = MAX(wait, wait_bytes);
-	if (!wait) {
+	if (wait) {
+		limit->waited = now + wait;
+	} else {
+		late = limit->waited && now < limit->waited + CLOCK_LATE;
 		/* Of both, since the bytes are charged as of now, too. */
-		clock_forget(&limit->requests, now, q->limited);
-		clock_forget(&limit->bytes, now, q->limited);
+		clock_forget(&limit->requests, now, late);
+		clock_forget(&limit->bytes, now, late);
 		clock_charge(&limit->requests, 1);
 	}
 	pthread_mutex_unlock(&limit->lock);
-	q->limited = wait;
 	if (!wait)
 		return true;
 	wait = wait / 1000 + 1;

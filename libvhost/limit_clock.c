@@ -6,7 +6,7 @@
 
 #define SECOND UINT64_C(1000000000)
 
-/* The burst by default, and what who has waited may come late: what comes in this time, in ns. */
+/* The burst by default: what comes in this time, in ns. */
 #define BURST (SECOND / 10)
 
 /* As good as never, and far enough from the end for sums. */
@@ -35,7 +35,7 @@ uint64_t clock_wait(const struct limit_clock *clock, uint64_t now)
 
 void clock_forget(struct limit_clock *clock, uint64_t now, bool late)
 {
-	uint64_t burst = late ? MAX(clock->burst, BURST) : clock->burst;
+	uint64_t burst = late ? MAX(clock->burst, CLOCK_LATE) : clock->burst;
 	uint64_t oldest = now > burst ? now - burst : 0;
 
 	if (clock->rate && clock->at < oldest) {

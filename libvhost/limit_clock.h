@@ -4,7 +4,7 @@
  *
  * Each thing moves it on by what it costs at that rate; while it is ahead of the time nothing is let
  * through.  What it is behind is credit, and the burst says how far it may be behind when a thing
- * comes which did not have to wait.  So what a large thing costs too much is paid by the next ones,
+ * comes after a pause.  So what a large thing costs too much is paid by the next ones,
  * and nothing is lost to who comes late from waiting.  Times are exact: what is left of a
  * division is kept for the next one.
  */
@@ -13,6 +13,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/* How long after waiting somebody who comes is late, not back from a pause, in ns. */
+#define CLOCK_LATE UINT64_C(100000000)
 
 struct limit_clock {
 	uint64_t rate;			/* a second; 0: no limit */
@@ -27,7 +30,7 @@ void clock_set(struct limit_clock *clock, uint64_t rate, uint64_t burst, uint64_
 /* Time until it lets through more, in ns; 0: now. */
 uint64_t clock_wait(const struct limit_clock *clock, uint64_t now);
 
-/* Something comes, before it is charged; late: it had to wait, though perhaps not as long as it did. */
+/* Something comes, before it is charged; late: something had to wait a moment ago. */
 void clock_forget(struct limit_clock *clock, uint64_t now, bool late);
 void clock_charge(struct limit_clock *clock, uint64_t n);
 /* Undo that. */

@@ -14,7 +14,7 @@ scsi_libscsi_la_LIBADD = storage/libstorage.la libvhost/libvhost.la $(EVENT_LIBS
 
 bin_PROGRAMS += scsi/vhost-user-scsi
 scsi_vhost_user_scsi_SOURCES = scsi/main.c scsi/units.c scsi/units.h
-scsi_vhost_user_scsi_LDADD = scsi/libscsi.la daemons/libdaemons.la $(JSON_LIBS)
+scsi_vhost_user_scsi_LDADD = daemons/libdaemons.la scsi/libscsi.la $(JSON_LIBS)
 
 TESTS += tests/daemon/cli-scsi.sh
 EXTRA_DIST += tests/daemon/cli-scsi.sh
