@@ -4,8 +4,8 @@
  *
  * A limit is two clocks, of requests and of bytes (limit_clock.c).  While one of them is ahead of
  * the time, nothing is let through, and the queue's timer is set to when it is not any more.  That
- * may come late: timers are in milliseconds, and the worker has other work.  So as long as somebody
- * had to wait a moment ago, there is all that the time could have given, whatever the burst.
+ * may come late: timers are in milliseconds, and the worker has other work, or no processor.  Who
+ * has waited, and who comes soon after, finds what the time could have given, whatever the burst.
  *
  * The clocks are under a lock, since queues of several workers may share them.
  */
@@ -16,6 +16,9 @@
 
 #include "limit_clock.h"
 #include "queue.h"
+
+/* How long after somebody had to wait who comes has not been away, in ns. */
+#define LIMIT_GRACE UINT64_C(100000000)
 
 struct vhost_limit {
 	pthread_mutex_t lock;
@@ -77,32 +80,42 @@ int vhost_queue_set_limit(struct vhost_queue *q, struct vhost_limit *limit)
 		q->limit_ev = NULL;
 	}
 	q->limit = limit;
+	q->limited = false;
 	/* What waits may have waited long enough. */
 	vhost_queue_again(q);
+	return 0;
+}
+
+/* Let one through at this time, or tell how long to wait, in ns.  Under the lock. */
+static uint64_t limit_try(struct vhost_limit *limit, uint64_t now, bool waited)
+{
+	uint64_t wait = clock_wait(&limit->requests, now);
+	uint64_t wait_bytes = clock_wait(&limit->bytes, now);
+	bool late;
+
+	wait = MAX(wait, wait_bytes);
+	if (wait || waited)
+		limit->waited = now + wait;
+	if (wait)
+		return wait;
+	late = limit->waited && now < limit->waited + LIMIT_GRACE;
+	/* Of both, since the bytes are charged as of now, too. */
+	clock_forget(&limit->requests, now, late);
+	clock_forget(&limit->bytes, now, late);
+	clock_charge(&limit->requests, 1);
 	return 0;
 }
 
 bool limit_take(struct vhost_queue *q)
 {
 	struct vhost_limit *limit = q->limit;
-	uint64_t now = worker_now(), wait, wait_bytes;
 	struct timeval tv;
-	bool late;
+	uint64_t wait;
 
 	pthread_mutex_lock(&limit->lock);
-	wait = clock_wait(&limit->requests, now);
-	wait_bytes = clock_wait(&limit->bytes, now);
-	wait = MAX(wait, wait_bytes);
-	if (wait) {
-		limit->waited = now + wait;
-	} else {
-		late = limit->waited && now < limit->waited + CLOCK_LATE;
-		/* Of both, since the bytes are charged as of now, too. */
-		clock_forget(&limit->requests, now, late);
-		clock_forget(&limit->bytes, now, late);
-		clock_charge(&limit->requests, 1);
-	}
+	wait = limit_try(limit, worker_now(), q->limited);
 	pthread_mutex_unlock(&limit->lock);
+	q->limited = wait;
 	if (!wait)
 		return true;
 	wait = wait / 1000 + 1;
@@ -158,6 +171,7 @@ void vhost_queue_pause(struct vhost_queue *q, void (*done)(struct vhost_queue *q
 		       void *arg)
 {
 	q->paused = true;
+	q->limited = false;
 	q->pause_done = done;
 	q->pause_arg = arg;
 	if (!q->outstanding && !q->done_cnt)

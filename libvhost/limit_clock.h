@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How long after waiting somebody who comes is late, not back from a pause, in ns. */
-#define CLOCK_LATE UINT64_C(100000000)
+/* What who comes late can find at most, in ns. */
+#define CLOCK_LATE UINT64_C(1000000000)
 
 struct limit_clock {
 	uint64_t rate;			/* a second; 0: no limit */
