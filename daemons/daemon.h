@@ -117,8 +117,8 @@ const struct daemon_conf *daemon_conf(const struct daemon_device *device);
 void *daemon_own(const struct daemon_device *device);
 
 /*
- * What to call the device, in the log: its --name, or the base name of its socket without ".sock", or
- * its type.  From create on.
+ * What to call the device, in the log: its name, or else the base name of its socket without
+ * ".sock", or else its type.  From create to the end of the run.
  */
 const char *daemon_dev_name(const struct daemon_device *device);
 
@@ -145,7 +145,7 @@ void daemon_connection(struct daemon_device *device, bool up);
 void daemon_log(enum vhost_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void daemon_err(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* The same, and the device is named if it has a name. */
+/* The same, and the device is named: before it is created, if it was given a name. */
 void device_log(const struct daemon_device *device, enum vhost_log_level level, const char *fmt,
 		...) __attribute__((format(printf, 3, 4)));
 void device_err(const struct daemon_device *device, const char *fmt, ...)

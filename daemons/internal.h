@@ -167,7 +167,7 @@ struct daemon_device {
 	int passed_fd;			/* of the service manager's socket; negative: none */
 	struct vhost_worker *workers[THREADS_MAX];	/* which serve its queues */
 	unsigned int num_workers;
-	char title[DEVICE_NAME_MAX + 1];	/* for the log; empty: not created yet */
+	char title[DEVICE_NAME_MAX + 1];	/* for the log; empty until it is created */
 	bool opened;
 	struct vhost_dev *dev;		/* NULL: not created */
 	time_t connected_at;

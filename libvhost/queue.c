@@ -17,6 +17,7 @@
 
 #include "iov.h"
 #include "pipe.h"
+#include "probe.h"
 
 void queue_notify(int fd, bool pipe)
 {
@@ -112,6 +113,7 @@ static struct vhost_req *queue_open_slot(struct vhost_queue *q)
 	s->busy = true;
 	q->taken[q->take_seq++ & q->taken_mask] = s;
 	q->outstanding++;
+	PROBE5(pop, q->params.name, q->params.index, &s->req, c->out_len, c->in_len);
 	return &s->req;
 }
 
@@ -349,6 +351,7 @@ void vhost_req_push(struct vhost_req *req, size_t len)
 
 	s->elem.len = (uint32_t)MIN(len, req->in_len);
 	q->stats.bytes += s->chain.out_len + s->elem.len;
+	PROBE5(push, q->params.name, q->params.index, req, s->elem.len, q->outstanding);
 	if (unlikely(q->careful)) {
 		queue_push_carefully(q, s);
 		return;
@@ -404,6 +407,7 @@ void queue_publish(struct vhost_queue *q)
 		return;
 	}
 	q->stats.signals++;
+	PROBE2(signal, q->params.name, q->params.index);
 	queue_signal(q, q->conf.call_fd, QUEUE_CALL);
 }
 
@@ -431,6 +435,7 @@ static void queue_kick_device(struct vhost_queue *q)
 void queue_kicked(struct vhost_queue *q)
 {
 	q->stats.kicks++;
+	PROBE2(kick, q->params.name, q->params.index);
 	queue_kick_device(q);
 }
 

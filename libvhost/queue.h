@@ -143,6 +143,7 @@ struct vhost_queue {
 	void (*pause_done)(struct vhost_queue *q, void *arg);	/* NULL: not awaited any more */
 	void *pause_arg;
 	struct vhost_limit *limit;	/* NULL: none */
+	bool limited;			/* the latest pop had to wait */
 	struct event *limit_ev;		/* when the limit lets through more; with limit */
 	bool stopping;			/* a change waits for outstanding to become 0 */
 	bool cancelling;		/* stopping by queue_cancel: requests may be abandoned */
