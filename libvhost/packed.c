@@ -201,8 +201,9 @@ static const char *packed_take_again(struct ring *r, struct chain *c, struct cha
 	return NULL;
 }
 
-static const char *packed_take(struct ring *r, struct chain *c, struct chain_env *env,
-			       struct ring_elem *elem)
+/* Any chain.  Not a part of packed_take(), whose descriptor would leave its registers for it. */
+static __attribute__((noinline)) const char *
+packed_take_chain(struct ring *r, struct chain *c, struct chain_env *env, struct ring_elem *elem)
 {
 	unsigned int left = r->conf.num - r->held;
 	uint16_t slot = r->next;
@@ -220,7 +221,7 @@ static const char *packed_take(struct ring *r, struct chain *c, struct chain_env
 			return "a descriptor chain which is longer than the free part of the ring";
 		if (unlikely(!packed_read(r, slot, wrap, &d)))
 			return "a descriptor which is not available in a chain which is";
-		why = !c->descs && chain_set_only(c, env, &d) ? NULL : chain_add(c, env, &d);
+		why = chain_add(c, env, &d);
 		if (!why && unlikely(r->inflight))
 			why = inflight_packed_add(r->inflight, &d);
 		if (unlikely(why))
@@ -236,6 +237,20 @@ static const char *packed_take(struct ring *r, struct chain *c, struct chain_env
 	*elem = (struct ring_elem){ .id = d.next, .descs = (uint16_t)c->descs };
 	if (unlikely(r->inflight))
 		elem->entry = inflight_packed_take(r->inflight);
+	return NULL;
+}
+
+static const char *packed_take(struct ring *r, struct chain *c, struct chain_env *env,
+			       struct ring_elem *elem)
+{
+	struct chain_desc d;
+
+	if (unlikely(r->inflight || !packed_read(r, r->next, r->next_wrap, &d) ||
+		     d.next >= r->conf.num) || !chain_set_only(c, env, &d))
+		return packed_take_chain(r, c, env, elem);
+	packed_move(r, &r->next, &r->next_wrap, 1);
+	r->held++;
+	*elem = (struct ring_elem){ .id = d.next, .descs = 1 };
 	return NULL;
 }
 
