@@ -67,7 +67,7 @@ static const struct option_def common_options[] = {
 	{ "threads", OPTION_NUMBER, FIELD(threads), .arg = "N", .max = THREADS_MAX,
 	  .help = "threads which serve the queues (default 0: the main thread does)" },
 	{ "poll-us", OPTION_NUMBER, FIELD(poll_us), .arg = "N", .max = 1000000,
-	  .help = "poll busily for N microseconds before sleeping (default 0)" },
+	  .help = "poll up to N microseconds before sleeping, if it helps (default 50)" },
 	{ "packed", OPTION_CHOICE, FIELD(packed), .choices = on_off,
 	  .help = "whether to offer packed virtqueues (default on)" },
 	{ "iommu", OPTION_FLAG, FIELD(iommu),
@@ -684,7 +684,7 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 	struct daemon_run run = {
 		.daemon = d,
 		.conf = { .fd = -1, .num_queues = d->queues->count, .log_level = LEVEL_INFO,
-			  .handshake_timeout = 30, .sandbox = SANDBOX_DEFAULT },
+			  .handshake_timeout = 30, .poll_us = 50, .sandbox = SANDBOX_DEFAULT },
 		.sock = DAEMON_SOCK_NONE,
 		.control_sock = DAEMON_SOCK_NONE,
 		.metrics_sock = DAEMON_SOCK_NONE,

@@ -64,6 +64,7 @@ library_tests = \
 	tests/unit/test_iov \
 	tests/unit/test_ring_model \
 	tests/unit/test_ring_stress \
+	tests/unit/test_window \
 	tests/unit/test_worker
 check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)
