@@ -85,6 +85,9 @@ static const char *split_walk(struct ring *r, struct chain *c, struct chain_env 
 	if (unlikely(head >= r->conf.num))
 		return "a descriptor index beyond the ring";
 	d = chain_read_desc(&table[head]);
+	/* With in-flight memory there was no short way before. */
+	if (d.flags & VRING_DESC_F_INDIRECT && chain_set_tabled(c, env, d))
+		return NULL;
 	chain_begin(c);
 	for (;;) {
 		why = chain_add(c, env, &d);
@@ -99,6 +102,20 @@ static const char *split_walk(struct ring *r, struct chain *c, struct chain_env 
 static inline uint16_t split_next_head(const struct ring *r)
 {
 	return ring_load(&split_avail_ring(r)->ring[r->next & (r->conf.num - 1)]);
+}
+
+static void split_prefetch(const struct ring *r, const struct chain_env *env, unsigned int n)
+{
+	const struct vring_desc *table = r->conf.desc;
+	const uint16_t *heads = split_avail_ring(r)->ring;
+	const unsigned int mask = r->conf.num - 1;
+	struct chain_desc d;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		d = chain_read_desc(&table[ring_load(&heads[(r->next + i) & mask]) & mask]);
+		chain_prefetch_table(env, &d);
+	}
 }
 
 /* Any chain.  Not a part of split_take(), whose descriptor would leave its registers for it. */
@@ -130,7 +147,7 @@ static const char *split_take(struct ring *r, struct chain *c, struct chain_env 
 	if (unlikely(r->inflight || head >= r->conf.num))
 		return split_take_chain(r, c, env, elem);
 	d = chain_read_desc((struct vring_desc *)r->conf.desc + head);
-	if (!chain_set_only(c, env, &d))
+	if (!chain_set(c, env, &d))
 		return split_take_chain(r, c, env, elem);
 	r->next++;
 	*elem = (struct ring_elem){ .id = head, .descs = 1 };
@@ -240,6 +257,7 @@ const struct ring_ops split_ops = {
 	.start = split_start,
 	.avail = split_avail,
 	.take = split_take,
+	.prefetch = split_prefetch,
 	.untake = split_untake,
 	.publish = split_publish,
 	.signal_needed = split_signal_needed,
