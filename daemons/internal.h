@@ -102,8 +102,10 @@ void daemon_systemd_stopping(void);
 /* Threads which serve queues: of the process, or of one device. */
 struct pool_conf {
 	unsigned int threads;		/* 0: the control worker, or those of the process */
-	unsigned int poll_us;
+	unsigned int poll_us;		/* at most, before sleeping */
 };
+
+extern const struct pool_conf common_pool_default;
 
 /* What is said once, however many devices there are. */
 struct process_conf {

@@ -201,6 +201,68 @@ static void chain_link_entry(struct chain_desc *d, unsigned int i, unsigned int 
 	d->next = (uint16_t)(i + 1);
 }
 
+/*
+ * The usual table, which is all of its chain: buffers in the region of the last finding, linked in
+ * their order.  All is kept in registers until it is known to be good.  False: nothing was done.
+ */
+static inline __attribute__((always_inline)) bool
+chain_set_table(struct chain *c, const struct chain_env *env, const uint8_t *entries,
+		unsigned int count, bool packed)
+{
+	const uint64_t start = env->span.start, size = env->span.size;
+	uint8_t *const hva = env->span.hva;
+	struct iovec *const iov = c->iov;
+	uint64_t out_len = 0, in_len = 0;
+	unsigned int i, out_cnt = 0;
+
+	for (i = 0; i < count; i++) {
+		const void *entry = entries + i * sizeof(struct vring_desc);
+		const struct chain_desc d = packed ? chain_read_packed(entry) :
+						     chain_read_desc(entry);
+		const uint64_t off = d.addr - start;
+
+		if (unlikely(off >= size || !d.len || d.len > size - off ||
+			     d.flags & VRING_DESC_F_INDIRECT))
+			return false;
+		iov[i] = (struct iovec){ hva + off, d.len };
+		if (!i)
+			chain_fetch(hva + off, d.flags & VRING_DESC_F_WRITE);
+		if (d.flags & VRING_DESC_F_WRITE) {
+			in_len += d.len;
+		} else {
+			if (unlikely(in_len))
+				return false;
+			out_len += d.len;
+			out_cnt++;
+		}
+		/* In a packed ring's table NEXT means nothing. */
+		if (packed ? i + 1 == count : !(d.flags & VRING_DESC_F_NEXT))
+			break;
+		if (!packed && unlikely(d.next != i + 1))
+			return false;
+	}
+	if (unlikely(i == count || out_len > UINT32_MAX || in_len > UINT32_MAX))
+		return false;
+	c->descs = 1;
+	c->out_cnt = out_cnt;
+	c->in_cnt = i + 1 - out_cnt;
+	c->out_len = out_len;
+	c->in_len = in_len;
+	return true;
+}
+
+bool chain_set_tabled(struct chain *c, const struct chain_env *env, struct chain_desc d)
+{
+	const unsigned int count = d.len / sizeof(struct vring_desc);
+	const uint8_t *entries = chain_find_quickly(env, &d);
+
+	if (unlikely(!entries || !env->indirect || d.flags & VRING_DESC_F_NEXT ||
+		     d.len % sizeof(struct vring_desc) || count > c->cap))
+		return false;
+	return env->packed ? chain_set_table(c, env, entries, count, true) :
+			     chain_set_table(c, env, entries, count, false);
+}
+
 static const char *chain_add_table(struct chain *c, struct chain_env *env, uint64_t table,
 				   uint32_t len)
 {
@@ -242,5 +304,6 @@ const char *chain_add_slowly(struct chain *c, struct chain_env *env, struct chai
 		return "an indirect descriptor, which was not negotiated";
 	if (unlikely(d.flags & VRING_DESC_F_NEXT))
 		return "a descriptor with both INDIRECT and NEXT";
+	env->tables = true;
 	return chain_add_table(c, env, d.addr, d.len);
 }

@@ -245,6 +245,8 @@ unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, uns
 	if (unlikely(!queue_served(q) || q->parked))
 		return 0;
 	ready = queue_ready(q, MIN(max, q->quota));
+	if (ready > 1 && q->env.tables)
+		q->ring.ops->prefetch(&q->ring, &q->env, ready);
 	if (unlikely(q->params.timed) && ready)
 		q->popped_at = worker_now();
 	if (unlikely(q->limit))
@@ -530,8 +532,16 @@ size_t vhost_req_read(const struct vhost_req *req, size_t off, void *buf, size_t
 
 size_t vhost_req_write(const struct vhost_req *req, size_t off, const void *buf, size_t n)
 {
-	size_t done = iov_write(req->in, req->in_cnt, off, buf, n);
+	const struct iovec *last = req->in + req->in_cnt - 1;
+	size_t done;
 
+	/* A status, mostly: what ends the request, within its last element. */
+	if (likely(req->in_cnt && n == 1 && off == req->in_len - 1)) {
+		*((uint8_t *)last->iov_base + last->iov_len - 1) = *(const uint8_t *)buf;
+		slot_touch(slot_of(req), req->in_len);
+		return 1;
+	}
+	done = iov_write(req->in, req->in_cnt, off, buf, n);
 	if (done)
 		slot_touch(slot_of(req), off + done);
 	return done;
@@ -580,7 +590,7 @@ const struct iovec *vhost_req_slice(struct vhost_req *req, enum vhost_dir dir, s
 	struct slot *s = slot_of(req);
 
 	*cnt = 0;
-	if (off > len || n > len - off)
+	if (unlikely(off > len || n > len - off))
 		return NULL;
 	if (dir == VHOST_IN && n)
 		slot_touch(s, off + n);
