@@ -46,9 +46,9 @@ bound()
 	fi
 }
 
-bound 400 tx split 64
-bound 500 tx packed 64
-bound 530 rx split 64
-bound 625 rx packed 64
+bound 335 tx split 64
+bound 400 tx packed 64
+bound 490 rx split 64
+bound 550 rx packed 64
 echo "1..$rows"
 exit $failed
