@@ -30,7 +30,7 @@ cannot_lun()
 
 equal "capabilities" '{"type":"scsi","features":[]}' "$("$daemon" --lun=x --lun= --print-capabilities 2>&1)"
 check_help
-equal "these are all that there should be" 25 "$(help_options | uniq | wc -l)"
+equal "these are all that there should be" 26 "$(help_options | uniq | wc -l)"
 
 help_keys()
 {

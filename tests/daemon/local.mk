@@ -10,13 +10,15 @@ TESTS += tests/daemon/config.sh tests/daemon/control.sh tests/daemon/diff-blk.sh
 EXTRA_DIST += tests/daemon/config.sh tests/daemon/control.sh tests/daemon/diff-blk.sh tests/daemon/lib-cli.sh
 
 # Under a service manager.
-check_PROGRAMS += tests/daemon/notified
+check_PROGRAMS += tests/daemon/hold tests/daemon/notified
+tests_daemon_hold_SOURCES = tests/daemon/hold.c
+tests_daemon_hold_LDADD =
 tests_daemon_notified_SOURCES = tests/daemon/notified.c
 tests_daemon_notified_LDADD =
 TESTS += tests/daemon/systemd.sh tests/daemon/sandbox.sh tests/daemon/units.sh \
-	tests/daemon/packages.sh
+	tests/daemon/later.sh tests/daemon/packages.sh
 EXTRA_DIST += tests/daemon/systemd.sh tests/daemon/sandbox.sh tests/daemon/units.sh \
-	tests/daemon/packages.sh doc/libvirt/domain.xml
+	tests/daemon/later.sh tests/daemon/packages.sh doc/libvirt/domain.xml
 
 if HAVE_CHECK
 check_PROGRAMS += tests/daemon/test_kill_blk tests/daemon/test_control
