@@ -95,7 +95,8 @@ static void slot_touch(struct slot *s, size_t end)
 }
 
 /* The slot on top of the stack, whose chain was filled just now, becomes a request. */
-static struct vhost_req *queue_open_slot(struct vhost_queue *q)
+static inline __attribute__((always_inline)) struct vhost_req *
+queue_open_slot(struct vhost_queue *q)
 {
 	struct slot *s = q->free[--q->free_cnt];
 	const struct chain *c = &s->chain;
@@ -166,18 +167,25 @@ static void queue_park(struct vhost_queue *q)
 	queue_tell(q, QUEUE_MISS);
 }
 
-/* Take one chain, which is there.  NULL: it makes no sense, and the queue is broken now; or it
- * has to wait. */
-static struct vhost_req *queue_take(struct vhost_queue *q)
+static __attribute__((noinline)) void queue_take_failed(struct vhost_queue *q, const char *why)
+{
+	if (why == CHAIN_MISS)
+		queue_park(q);
+	else
+		queue_break(q, why);
+}
+
+/*
+ * Take one chain, which is there.  NULL: it makes no sense, and the queue is broken now; or it
+ * has to wait.  A part of both callers' loops.
+ */
+static inline __attribute__((always_inline)) struct vhost_req *queue_take(struct vhost_queue *q)
 {
 	struct slot *s = q->free[q->free_cnt - 1];
 	const char *why = q->ring.ops->take(&q->ring, &s->chain, &q->env, &s->elem);
 
 	if (unlikely(why)) {
-		if (why == CHAIN_MISS)
-			queue_park(q);
-		else
-			queue_break(q, why);
+		queue_take_failed(q, why);
 		return NULL;
 	}
 	return queue_open_slot(q);
