@@ -476,8 +476,8 @@ check "but need not be named" ctl limits iops=0
 fails "and is not called otherwise" "there is no such device; there are: vm1" of x status
 check "config is not a list" grep -q '^{"blk-file"' <(ctl --json config)
 stop_daemon only
-check "each line has the name, but that of the signal" [ \
-	"$(grep -vc "^$program: vm1: " "$tmp/only.log")" = "$(grep -c "^$program: signal" "$tmp/only.log")" ]
+check "each line has the name, but those of the process" [ \
+	"$(grep -vc "^$program: vm1: " "$tmp/only.log")" = "$(grep -c "^$program: \(signal\|no sandbox\)" "$tmp/only.log")" ]
 start_daemon only --blk-file=disk --control="$control"
 fails "it has no name" "there is one without a name" of x status
 stop_daemon only
