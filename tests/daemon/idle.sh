@@ -56,7 +56,7 @@ front_end()
 # told NAME WORD: how many datagrams with it have come.
 told()
 {
-	grep -c "$2" "$tmp/$1.told"
+	grep -c "$2" "$tmp/$1.told" 2>/dev/null
 }
 
 # As often as it gave a sign of life since then, and no more often.
