@@ -46,7 +46,6 @@ struct blk_queue {
 	struct virtio_blk *blk;
 	struct blk_chan *via;
 	uint64_t features;		/* the driver's choice; constant while the queue runs */
-	bool io_error;			/* has been told since the start */
 	struct virtio_blk_stats stats;
 } line_aligned;
 
@@ -60,7 +59,7 @@ struct virtio_blk {
 	uint8_t serial[VIRTIO_BLK_ID_BYTES];
 	void *arg;
 	void (*connection)(void *arg, bool up);
-	void (*io_error)(void *arg, const struct storage_io *io, int err);
+	void (*io_error)(void *arg, struct vhost_queue *q, const struct storage_io *io, int err);
 	unsigned int workers;
 	struct blk_chan *chans;		/* [workers] */
 	struct blk_queue *queues;
@@ -124,9 +123,8 @@ static void blk_note_error(struct blk_req *br, int err)
 	struct blk_queue *bq = br->bq;
 
 	bq->stats.errors[br->io.op]++;
-	if (!bq->io_error && bq->blk->io_error)
-		bq->blk->io_error(bq->blk->arg, &br->io, err);
-	bq->io_error = true;
+	if (bq->blk->io_error && err != -EOPNOTSUPP)
+		bq->blk->io_error(bq->blk->arg, br->req->queue, &br->io, err);
 }
 
 /* An operation has ended. */
@@ -397,7 +395,6 @@ static int blk_queue_start(struct vhost_queue *q)
 	struct blk_queue *bq = blk_queue(q);
 
 	bq->features = vhost_dev_features(vhost_queue_dev(q));
-	bq->io_error = false;
 	if (bq->via->chan)
 		return 0;
 	/* It stays open from front-end to front-end. */

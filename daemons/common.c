@@ -175,10 +175,10 @@ static void print_capabilities(const struct daemon *d)
 {
 	unsigned int i;
 
-	printf("{\"type\":\"%s\",\"features\":[", d->type);
-	for (i = 0; d->features[i]; i++)
-		printf("%s\"%s\"", i ? "," : "", d->features[i]);
-	printf("]}\n");
+	printf("{\"type\":\"%s\"", d->type);
+	for (i = 0; d->features && d->features[i]; i++)
+		printf("%s\"%s\"", i ? "," : ",\"features\":[", d->features[i]);
+	printf("%s}\n", i ? "]" : "");
 }
 
 static void print_help(const struct daemon *d)

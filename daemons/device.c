@@ -62,7 +62,7 @@ __attribute__((format(printf, 3, 0)))
 static void device_say(const struct daemon_device *device, enum vhost_log_level level,
 		       const char *fmt, va_list ap)
 {
-	const char *name = device->conf.name;
+	const char *name = *device->title ? device->title : device->conf.name;
 	char line[LINE_SIZE];
 
 	vsnprintf(line, sizeof(line), fmt, ap);
@@ -125,6 +125,19 @@ int device_new_all(struct daemon_run *run, unsigned int n)
 	return ret;
 }
 
+int device_new_only(struct daemon_run *run)
+{
+	if (device_new_all(run, 1))
+		return -ENOMEM;
+	memcpy(run->tables, run->devices->tables, sizeof(run->devices->tables));
+	/* Its threads are the process's. */
+	run->tables[TABLE_POOL].values = &run->pool_conf;
+	run->tables[TABLE_PROCESS] = (struct option_table){
+		.defs = common_process, .values = &run->conf,
+	};
+	return 0;
+}
+
 void device_free_all(struct daemon_run *run)
 {
 	struct daemon_device *device;
@@ -172,9 +185,10 @@ int device_create(struct daemon_device *device)
 	int ret;
 
 	if (device->conf.name)
-		snprintf(device->title, sizeof(device->title), "%s: %s", d->name, device->conf.name);
+		snprintf(device->title, sizeof(device->title), "%s", device->conf.name);
 	else
-		snprintf(device->title, sizeof(device->title), "%s", d->name);
+		daemon_sock_name(&device->sock, device->conf.connect, d->type, device->title,
+				 sizeof(device->title));
 	ret = d->create(device, &device->dev);
 	if (ret)
 		device->dev = NULL;

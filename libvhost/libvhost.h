@@ -299,6 +299,8 @@ struct vhost_queue_stats {
 	uint64_t poll_hits;		/* busy polls which found requests */
 	uint64_t poll_misses;		/* busy polls which found none */
 	uint64_t breaks;		/* times the queue broke */
+	uint64_t bytes;			/* of requests which were pushed: their out parts, and what
+					 * was written of their in parts */
 };
 
 /*
@@ -662,6 +664,19 @@ enum vhost_log_level {
  * arise.  NULL, the default: no log.  Call it before the first device is created.
  */
 void vhost_set_log(void (*fn)(void *arg, enum vhost_log_level level, const char *line), void *arg);
+
+/*
+ * Log a line of the program's about a device, on its control worker, or a queue, on its worker.  The
+ * line begins with the device's name and the queue's number.
+ *
+ * What a peer can cause may be logged: all lines of one fmt, which is a literal, are one kind, and
+ * so are all of vhost_queue_log(); of each kind there are a few in some seconds, then how many
+ * more there were.  Lines of VHOST_LOG_DEBUG are not limited.
+ */
+void vhost_dev_log(struct vhost_dev *dev, enum vhost_log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void vhost_queue_log(struct vhost_queue *q, enum vhost_log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* "MAJOR.MINOR.PATCH" of the library in use. */
 const char *vhost_version(void);

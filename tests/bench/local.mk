@@ -12,5 +12,5 @@ tests_bench_bench_tap_SOURCES = \
 tests_bench_bench_tap_LDADD = frontend/libfrontend.la
 
 EXTRA_DIST += \
-	tests/bench/blk.sh tests/bench/lib.sh tests/bench/net.sh tests/bench/scsi.sh \
+	tests/bench/blk.sh tests/bench/lib.sh tests/bench/limits.sh tests/bench/net.sh tests/bench/scsi.sh \
 	tests/bench/tap.sh tests/bench/tcp.sh

@@ -232,6 +232,8 @@ start_logged()
 : >"$tmp/journal.log"
 start_logged journal "$tmp/journal.log"
 equal "journal: each line has its level" "" "$(grep -v '^<6>vhost-user-blk: ' "$tmp/journal.log")"
+check "journal: the device is named" grep -q "^<6>vhost-user-blk: journal: front-end connected" \
+	"$tmp/journal.log"
 start_logged elsewhere "$tmp/journal.log"
 equal "elsewhere: no line has" "" "$(grep '^<' "$tmp/elsewhere.log")"
 : >"$tmp/error.log"

@@ -5,8 +5,8 @@
 . "$(dirname "$0")/lib-instructions.sh"
 
 begin net_steps steps_work packet
-bound 400 tx split 64 20000
-bound 500 tx packed 64 20000
-bound 530 rx split 64 20000
-bound 625 rx packed 64 20000
+bound 335 tx split 64 20000
+bound 400 tx packed 64 20000
+bound 490 rx split 64 20000
+bound 550 rx packed 64 20000
 finish
