@@ -440,6 +440,7 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 	struct daemon_run run = {
 		.daemon = d,
 		.conf = common_process_default,
+		.pool_conf = common_pool_default,
 		.control_sock = DAEMON_SOCK_NONE,
 		.metrics_sock = DAEMON_SOCK_NONE,
 		.started_at = time(NULL),

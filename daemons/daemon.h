@@ -66,7 +66,8 @@ struct daemon {
 	const char *name;		/* of the program */
 	const char *summary;		/* one line for --help */
 	const char *type;		/* of the device, for --print-capabilities */
-	const char *const *features;	/* likewise; words, then NULL */
+	const char *const *features;	/* likewise; words, then NULL.  NULL: by QEMU's
+					 * schema the type has none */
 	const struct option_def *options; /* its fields are in the device's own state */
 	size_t own_size;		/* bytes of that state, which is zero at first */
 	const struct daemon_queues *queues;
@@ -116,8 +117,8 @@ const struct daemon_conf *daemon_conf(const struct daemon_device *device);
 void *daemon_own(const struct daemon_device *device);
 
 /*
- * What to call the device, in the log: its --name, or the base name of its socket without ".sock", or
- * its type.  From create on.
+ * What to call the device, in the log: its name, or else the base name of its socket without
+ * ".sock", or else its type.  From create to the end of the run.
  */
 const char *daemon_dev_name(const struct daemon_device *device);
 
@@ -144,7 +145,7 @@ void daemon_connection(struct daemon_device *device, bool up);
 void daemon_log(enum vhost_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void daemon_err(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* The same, and the device is named if it has a name. */
+/* The same, and the device is named: before it is created, if it was given a name. */
 void device_log(const struct daemon_device *device, enum vhost_log_level level, const char *fmt,
 		...) __attribute__((format(printf, 3, 4)));
 void device_err(const struct daemon_device *device, const char *fmt, ...)

@@ -103,6 +103,7 @@ static int device_init(struct daemon_device *device, struct daemon_run *run)
 
 	device->run = run;
 	device->conf = common_device_default;
+	device->pool_conf = common_pool_default;
 	device->conf.num_queues = d->queues->count;
 	device->sock = (struct daemon_sock)DAEMON_SOCK_NONE;
 	device->passed_fd = -ENOENT;

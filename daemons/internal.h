@@ -102,8 +102,10 @@ void daemon_systemd_stopping(void);
 /* Threads which serve queues: of the process, or of one device. */
 struct pool_conf {
 	unsigned int threads;		/* 0: the control worker, or those of the process */
-	unsigned int poll_us;
+	unsigned int poll_us;		/* at most, before sleeping */
 };
+
+extern const struct pool_conf common_pool_default;
 
 /* What is said once, however many devices there are. */
 struct process_conf {
@@ -167,7 +169,7 @@ struct daemon_device {
 	int passed_fd;			/* of the service manager's socket; negative: none */
 	struct vhost_worker *workers[THREADS_MAX];	/* which serve its queues */
 	unsigned int num_workers;
-	char title[DEVICE_NAME_MAX + 1];	/* for the log; empty: not created yet */
+	char title[DEVICE_NAME_MAX + 1];	/* for the log; empty until it is created */
 	bool opened;
 	struct vhost_dev *dev;		/* NULL: not created */
 	time_t connected_at;
@@ -303,6 +305,7 @@ void stats_reset(struct daemon_device *device);
 struct stats_common {
 	const char *name;
 	size_t offset;			/* in struct vhost_queue_stats */
+	const char *help;
 };
 
 extern const struct stats_common stats_common[];

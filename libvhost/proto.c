@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "probe.h"
 #include "proto.h"
 
 static const struct proto_row *proto_row(const struct msg *msg)
@@ -214,6 +215,7 @@ void proto_handle(struct vhost_dev *dev)
 	const char *why = proto_check(dev, row, msg);
 
 	dev->stats.messages++;
+	PROBE3(message, dev->name, msg->header.request, row ? row->name : "unknown");
 	if (why) {
 		msg_close_fds(msg);
 		proto_refuse(dev, why);

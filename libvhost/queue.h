@@ -143,6 +143,7 @@ struct vhost_queue {
 	void (*pause_done)(struct vhost_queue *q, void *arg);	/* NULL: not awaited any more */
 	void *pause_arg;
 	struct vhost_limit *limit;	/* NULL: none */
+	bool limited;			/* the latest pop had to wait */
 	struct event *limit_ev;		/* when the limit lets through more; with limit */
 	bool stopping;			/* a change waits for outstanding to become 0 */
 	bool cancelling;		/* stopping by queue_cancel: requests may be abandoned */
@@ -176,7 +177,7 @@ struct vhost_queue {
 	struct vhost_queue_stats stats;
 	uint64_t popped_at;		/* the latest pop, ns; params.timed */
 	struct vhost_queue_latency latency;
-};
+} line_aligned;
 
 void queue_init(struct vhost_queue *q, const struct queue_params *params);
 
@@ -198,7 +199,7 @@ void queue_resume(struct vhost_queue *q, const char *why);
 #define QUEUE_QUOTA 256
 
 /* So many are published at once, without waiting for the round's end. */
-#define QUEUE_EARLY 32
+#define QUEUE_EARLY 8
 
 extern const struct round_ops queue_round_ops;
 

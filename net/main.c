@@ -43,9 +43,6 @@ static const struct port_ops *const port_of[] = {
 	[PORT_TAP] = &port_tap, [PORT_NULL] = &port_null,
 };
 
-/* vhost-user.json has none for devices of this type. */
-static const char *const features[] = { NULL };
-
 #define FIELD(field) .offset = offsetof(struct net, field)
 
 static const struct option_def options[] = {
@@ -402,7 +399,6 @@ int main(int argc, char **argv)
 		.name = "vhost-user-net",
 		.summary = "A tap interface as a virtual machine's network, over vhost-user.",
 		.type = "net",
-		.features = features,
 		.options = options,
 		.own_size = sizeof(struct net),
 		.queues = &daemon_queue_pairs,

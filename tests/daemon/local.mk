@@ -7,9 +7,9 @@ tests_daemon_diff_blk_SOURCES = tests/daemon/diff_blk.c
 tests_daemon_diff_blk_LDADD = frontend/libfrontend.la
 
 TESTS += tests/daemon/config.sh tests/daemon/control.sh tests/daemon/devices.sh \
-	tests/daemon/diff-blk.sh
+	tests/daemon/diff-blk.sh tests/daemon/idle.sh
 EXTRA_DIST += tests/daemon/config.sh tests/daemon/control.sh tests/daemon/devices.sh \
-	tests/daemon/diff-blk.sh tests/daemon/lib-cli.sh
+	tests/daemon/diff-blk.sh tests/daemon/idle.sh tests/daemon/lib-cli.sh
 
 # Under a service manager.
 check_PROGRAMS += tests/daemon/hold tests/daemon/notified
@@ -25,6 +25,13 @@ EXTRA_DIST += tests/daemon/systemd.sh tests/daemon/sandbox.sh tests/daemon/units
 if HAVE_CHECK
 check_PROGRAMS += tests/daemon/test_kill_blk tests/daemon/test_control
 TESTS += tests/daemon/test_kill_blk tests/daemon/test_control
+check_PROGRAMS += tests/daemon/test_metrics
+TESTS += tests/daemon/test_metrics
+tests_daemon_test_metrics_SOURCES = \
+	tests/daemon/disk_daemon.c tests/daemon/disk_daemon.h tests/daemon/test_metrics.c
+tests_daemon_test_metrics_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
+tests_daemon_test_control_SOURCES = \
+	tests/daemon/disk_daemon.c tests/daemon/disk_daemon.h tests/daemon/test_control.c
 tests_daemon_test_control_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 tests_daemon_test_kill_blk_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 
