@@ -17,8 +17,8 @@ EXTRA_DIST += tests/daemon/cli-blk.sh
 
 check_PROGRAMS += tests/unit/blk_steps
 tests_unit_blk_steps_LDADD = tests/libstepped.la blk/libblk.la frontend/libfrontend.la
-TESTS += tests/unit/blk-instructions.sh
-EXTRA_DIST += tests/unit/blk-instructions.sh
+TESTS += tests/unit/blk-instructions.sh tests/unit/blk-syscalls.sh
+EXTRA_DIST += tests/unit/blk-instructions.sh tests/unit/blk-syscalls.sh
 
 if HAVE_CHECK
 blk_tests = \

@@ -47,7 +47,7 @@ struct blk_queue {
 	struct blk_chan *via;
 	uint64_t features;		/* the driver's choice; constant while the queue runs */
 	struct virtio_blk_stats stats;
-};
+} line_aligned;
 
 struct virtio_blk {
 	/* constant */
@@ -559,7 +559,7 @@ static int blk_new_queues(struct virtio_blk *blk, const struct virtio_blk_params
 
 	blk->workers = params->workers ? params->workers : 1;
 	blk->chans = calloc(blk->workers, sizeof(blk->chans[0]));
-	blk->queues = calloc(params->queues, sizeof(blk->queues[0]));
+	blk->queues = line_calloc(params->queues, sizeof(blk->queues[0]));
 	if (!blk->chans || !blk->queues)
 		return -ENOMEM;
 	for (i = 0; i < params->queues; i++) {

@@ -192,7 +192,7 @@ static int dev_alloc_queues(struct vhost_dev *dev, size_t req_priv)
 {
 	unsigned int i;
 
-	dev->queues = calloc(dev->nqueues, sizeof(dev->queues[0]));
+	dev->queues = line_calloc(dev->nqueues, sizeof(dev->queues[0]));
 	dev->rings = calloc(dev->nqueues, sizeof(dev->rings[0]));
 	if (!dev->queues || !dev->rings)
 		return -ENOMEM;

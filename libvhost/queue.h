@@ -177,7 +177,7 @@ struct vhost_queue {
 	struct vhost_queue_stats stats;
 	uint64_t popped_at;		/* the latest pop, ns; params.timed */
 	struct vhost_queue_latency latency;
-};
+} line_aligned;
 
 void queue_init(struct vhost_queue *q, const struct queue_params *params);
 

@@ -171,16 +171,15 @@ static int queue_alloc_slots(struct vhost_queue *q, unsigned int num)
 	q->slot_size = ALIGN_UP(ALIGN_UP(sizeof(struct slot), SLOT_ALIGN) + q->params.req_priv,
 				SLOT_ALIGN);
 	q->taken_mask = next_power_of_2(num) - 1;
-	q->slots = aligned_alloc(SLOT_ALIGN, num * q->slot_size);
-	q->free = calloc(num, sizeof(q->free[0]));
-	q->taken = calloc(q->taken_mask + 1, sizeof(q->taken[0]));
-	q->done = calloc(num, sizeof(q->done[0]));
-	q->since = q->params.timed ? calloc(num, sizeof(q->since[0])) : NULL;
+	q->slots = line_calloc(num, q->slot_size);
+	q->free = line_calloc(num, sizeof(q->free[0]));
+	q->taken = line_calloc(q->taken_mask + 1, sizeof(q->taken[0]));
+	q->done = line_calloc(num, sizeof(q->done[0]));
+	q->since = q->params.timed ? line_calloc(num, sizeof(q->since[0])) : NULL;
 	if (!q->slots || !q->free || !q->taken || !q->done || (q->params.timed && !q->since)) {
 		queue_free_slots(q);
 		return -ENOMEM;
 	}
-	memset(q->slots, 0, num * q->slot_size);
 	for (i = 0; i < num; i++) {
 		queue_init_slot(q, queue_slot(q, i));
 		/* The first slot lies on top. */
@@ -197,7 +196,7 @@ static int queue_alloc_slots(struct vhost_queue *q, unsigned int num)
 
 static int queue_use_map(struct vhost_queue *q, struct mem_map *map)
 {
-	struct mem_hold *old = q->hold, *hold = calloc(1, sizeof(*hold));
+	struct mem_hold *old = q->hold, *hold = line_calloc(1, sizeof(*hold));
 
 	if (!hold)
 		return -ENOMEM;

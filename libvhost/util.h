@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define MIN(a, b)		((a) < (b) ? (a) : (b))
@@ -40,6 +42,23 @@ static inline void cpu_relax(void)
 #elif defined(__aarch64__)
 	__asm__ volatile("yield");
 #endif
+}
+
+/*
+ * Bytes which processors take from each other at a time: a cache line, or a pair of them.  What a
+ * worker writes for each request has such for itself, so that no other worker waits for it.
+ */
+#define LINE		128
+#define line_aligned	__attribute__((aligned(LINE)))
+
+/* As calloc(), but in lines of its own. */
+static inline void *line_calloc(size_t n, size_t size)
+{
+	void *p = NULL;
+
+	if (size <= (SIZE_MAX - LINE) / (n ? n : 1))
+		p = aligned_alloc(LINE, ALIGN_UP(n * size, (size_t)LINE));
+	return p ? memset(p, 0, n * size) : NULL;
 }
 
 /* Close *fd if there is one, and forget it. */

@@ -8,10 +8,11 @@
  * in vain, soon to nothing.
  *
  * A worker which does not poll finds nothing, so it tries again when work keeps coming soon after
- * it fell asleep.  Each attempt in vain doubles how often that has to happen before the
- * next one, and each finding halves it: where polling never pays, as on a single processor, which
- * it would only take away from the driver, it costs one short window in POLL_WANTED_MAX sleeps.  An
- * idle worker is not woken, so it does not poll.
+ * it fell asleep.  Each window in vain quadruples how often that has to happen before the next
+ * attempt, and each finding halves it: where polling never pays, as on a single processor, which it
+ * would only take away from the driver, or not at every second time, as when a disk is waited for
+ * and then the driver, it costs one short window in POLL_WANTED_MAX sleeps.  An idle worker is not
+ * woken, so it does not poll.
  */
 #include "window.h"
 
@@ -44,7 +45,7 @@ void poll_miss(struct poll_window *p)
 	if (p->len < POLL_LEN_MIN)
 		p->len = 0;
 	p->soon = 0;
-	p->wanted = MIN(2 * p->wanted, POLL_WANTED_MAX);
+	p->wanted = MIN(4 * p->wanted, POLL_WANTED_MAX);
 }
 
 bool poll_wake(struct poll_window *p, uint64_t gap)

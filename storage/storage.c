@@ -181,7 +181,7 @@ void storage_commit(struct storage_chan *chan)
 
 int storage_chan_open(struct storage *st, struct vhost_worker *w, struct storage_chan **chan_out)
 {
-	struct storage_chan *chan = calloc(1, st->ops->chan_size);
+	struct storage_chan *chan = line_calloc(1, st->ops->chan_size);
 	int err;
 
 	if (!chan)

@@ -5,9 +5,9 @@
 . "$(dirname "$0")/lib-instructions.sh"
 
 begin blk_steps blk_steps_work request
-bound 930 split indirect 32 20000
-bound 980 packed indirect 32 20000
-bound 1015 split direct 32 20000
-bound 1220 packed direct 32 20000
-bound 2580 split indirect 1 20000
+bound 930 split indirect poll 32 20000
+bound 980 packed indirect poll 32 20000
+bound 1015 split direct poll 32 20000
+bound 1220 packed direct poll 32 20000
+bound 2580 split indirect poll 1 20000
 finish

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Reads through a disk which has no image, for counting instructions: those of a request are
- * executed within blk_steps_work().
+ * Reads through a disk, so many at a time, for counting what they cost.  Instructions of a request
+ * are executed within blk_steps_work().
  *
- *   blk_steps split|packed direct|indirect DEPTH REQUESTS	prints how many there were
- *   blk_steps optimized					whether it makes sense to count
+ *   blk_steps split|packed direct|indirect poll|irq DEPTH REQUESTS [IMAGE]
+ *					prints how many there were; without image, the null engine
+ *   blk_steps optimized		whether it makes sense to count instructions
  */
 #include <event2/event.h>
 #include <linux/virtio_config.h>
@@ -38,9 +39,20 @@ static __attribute__((noinline)) void blk_steps_work(struct event_base *base)
 	event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
-static void blk_steps_create(struct blk_steps *s)
+/* What the command line says. */
+struct blk_steps_how {
+	bool packed, indirect, poll;
+	unsigned int depth;
+	const char *image;		/* NULL: none */
+};
+
+static void blk_steps_create(struct blk_steps *s, const char *path)
 {
-	const struct storage_params image = { .engine = STORAGE_ENGINE_NULL, .size = 64u << 20 };
+	const struct storage_params image = {
+		.engine = path ? STORAGE_ENGINE_AUTO : STORAGE_ENGINE_NULL,
+		.path = path,
+		.size = path ? 0 : 64u << 20,
+	};
 	struct virtio_blk_params params = { .name = "steps", .queues = 1, .block_size = 512 };
 	char why[128];
 	int fd;
@@ -55,22 +67,22 @@ static void blk_steps_create(struct blk_steps *s)
 	stepped_check(!vhost_dev_attach(virtio_blk_dev(s->blk), s->worker, fd));
 }
 
-static void blk_steps_open(struct blk_steps *s, bool packed, bool indirect, unsigned int depth)
+static void blk_steps_open(struct blk_steps *s, const struct blk_steps_how *how)
 {
 	struct fe_ring *rings[] = { &s->ring };
 
-	blk_steps_create(s);
+	blk_steps_create(s, how->image);
 	s->fe.no_ack = true;
 	s->fe.timeout_ms = 0;
 	s->fe.features = FE_BIT(VIRTIO_F_VERSION_1) | FE_BIT(VIRTIO_RING_F_EVENT_IDX) |
-			 (packed ? FE_BIT(VIRTIO_F_RING_PACKED) : 0) |
-			 (indirect ? FE_BIT(VIRTIO_RING_F_INDIRECT_DESC) : 0);
+			 (how->packed ? FE_BIT(VIRTIO_F_RING_PACKED) : 0) |
+			 (how->indirect ? FE_BIT(VIRTIO_RING_F_INDIRECT_DESC) : 0);
 	stepped_check(!fe_mem_init(&s->mem, 0, 64u << 20));
 	stepped_check(!fe_ring_init(&s->ring, &s->mem, &(struct fe_ring_params){
-		.size = RING, .features = s->fe.features, .flags = FE_RING_POLL,
-		.indirect = indirect ? 4 : 0,
+		.size = RING, .features = s->fe.features,
+		.flags = how->poll ? FE_RING_POLL : 0, .indirect = how->indirect ? 4 : 0,
 	}));
-	stepped_check(!fe_blk_init(&s->fb, &s->ring, depth, LEN));
+	stepped_check(!fe_blk_init(&s->fb, &s->ring, how->depth, LEN));
 	stepped_check(!fe_set_owner(&s->fe));
 	stepped_check(!fe_start(&s->fe, &s->mem, rings, 1));
 	blk_steps_work(s->base);
@@ -100,7 +112,7 @@ static void blk_steps_close(struct blk_steps *s)
 	fe_mem_free(&s->mem);
 }
 
-static void blk_steps_batch(struct blk_steps *s, unsigned int depth)
+static void blk_steps_batch(struct blk_steps *s, unsigned int depth, bool irq)
 {
 	struct fe_blk_req *req;
 	unsigned int i;
@@ -113,6 +125,8 @@ static void blk_steps_batch(struct blk_steps *s, unsigned int depth)
 		req->len = LEN;
 		stepped_check(!fe_blk_add(&s->fb, req));
 	}
+	if (irq)
+		stepped_check(!fe_ring_irq_on(&s->ring));
 	fe_ring_submit(&s->ring);
 	blk_steps_work(s->base);
 	for (i = 0; i < depth; i++) {
@@ -122,15 +136,15 @@ static void blk_steps_batch(struct blk_steps *s, unsigned int depth)
 	}
 }
 
-static int blk_steps_run(bool packed, bool indirect, unsigned int depth, unsigned long requests)
+static int blk_steps_run(const struct blk_steps_how *how, unsigned long requests)
 {
 	struct blk_steps s = { .fe = { .fd = -1, .backend_fd = -1 } };
 	unsigned long n;
 
-	stepped_check(depth && depth * 3 <= RING);
-	blk_steps_open(&s, packed, indirect, depth);
-	for (n = 0; n < requests; n += depth)
-		blk_steps_batch(&s, depth);
+	stepped_check(how->depth && how->depth * 3 <= RING);
+	blk_steps_open(&s, how);
+	for (n = 0; n < requests; n += how->depth)
+		blk_steps_batch(&s, how->depth, !how->poll);
 	blk_steps_close(&s);
 	printf("%lu\n", n);
 	return 0;
@@ -146,8 +160,13 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && !strcmp(argv[1], "optimized"))
 		return !optimized;
-	if (argc != 5)
+	if (argc != 6 && argc != 7)
 		return 2;
-	return blk_steps_run(!strcmp(argv[1], "packed"), !strcmp(argv[2], "indirect"),
-			     (unsigned int)atoi(argv[3]), strtoul(argv[4], NULL, 10));
+	return blk_steps_run(&(struct blk_steps_how){
+		.packed = !strcmp(argv[1], "packed"),
+		.indirect = !strcmp(argv[2], "indirect"),
+		.poll = !strcmp(argv[3], "poll"),
+		.depth = (unsigned int)atoi(argv[4]),
+		.image = argv[6],
+	}, strtoul(argv[5], NULL, 10));
 }

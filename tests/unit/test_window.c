@@ -130,6 +130,23 @@ START_TEST(who_is_alone_leaves_the_processor_to_others)
 }
 END_TEST
 
+/* A disk is slow, and its driver fast: every second time it does not pay. */
+START_TEST(findings_have_to_be_more_than_misses)
+{
+	struct sleeper s;
+	unsigned int i;
+
+	sleeper_init(&s, 0);
+	for (i = 0; i < 100000; i++) {
+		s.gap = i % 2 ? 3000 : 3 * MAX_NS;
+		if (i == 4000)
+			s.polled = 0;
+		sleeper_step(&s);
+	}
+	ck_assert_uint_lt(s.polled, 100000 / 512 * 2 * (uint64_t)MAX_NS);
+}
+END_TEST
+
 START_TEST(it_recovers_when_work_comes_soon_again)
 {
 	struct sleeper s;
@@ -172,6 +189,7 @@ int main(void)
 	tcase_add_test(tc, misses_shrink_it_to_nothing);
 	tcase_add_test(tc, attempts_in_vain_become_rare);
 	tcase_add_loop_test(tc, who_is_alone_leaves_the_processor_to_others, 0, ARRAY_SIZE(gaps));
+	tcase_add_test(tc, findings_have_to_be_more_than_misses);
 	tcase_add_test(tc, it_recovers_when_work_comes_soon_again);
 	tcase_add_test(tc, a_short_pause_costs_no_more_than_a_part_of_it);
 	suite_add_tcase(suite, tc);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "libvhost/queue.h"
 #include "tests/echo.h"
 #include "tests/tap.h"
 #include "util.h"
@@ -252,6 +253,37 @@ START_TEST(polling_serves_without_kicks_and_rests_afterwards)
 }
 END_TEST
 
+/* What a queue writes for each request is in lines which no other queue's memory begins or ends in. */
+static void check_lines(void *arg)
+{
+	const struct vhost_queue *q = arg;
+	const void *const own[] = { q, q->slots, q->free, q->taken, q->done, q->hold };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(own); i++) {
+		ck_assert_ptr_nonnull(own[i]);
+		ck_assert_uint_eq((uintptr_t)own[i] % LINE, 0);
+	}
+}
+
+START_TEST(queues_share_no_cache_line)
+{
+	struct echo_rings r;
+	struct echo e;
+	unsigned int i;
+
+	ck_assert_uint_eq(sizeof(struct vhost_queue) % LINE, 0);
+	echo_start(&e, 2, 0);
+	echo_up(&e, &r, 2, 16, 0);
+	for (i = 0; i < 2; i++) {
+		echo_check(&r.ring[i], 1);
+		vhost_worker_call(e.workers[i], check_lines, vhost_dev_queue(e.dev, i));
+	}
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
 /*
  * The caller's own loop
  */
@@ -352,6 +384,7 @@ int main(void)
 	tcase_add_test(tc, no_fd_is_left);
 	tcase_add_test(tc, pollers_are_looked_at_while_it_polls);
 	tcase_add_loop_test(tc, polling_serves_without_kicks_and_rests_afterwards, 0, 2);
+	tcase_add_test(tc, queues_share_no_cache_line);
 	tcase_add_test(tc, device_in_the_callers_event_loop);
 	suite_add_tcase(suite, tc);
 	return tap_main(suite);
