@@ -15,6 +15,11 @@ tests_daemon_give_fd_LDADD = frontend/libfrontend.la
 TESTS += tests/daemon/cli-blk.sh
 EXTRA_DIST += tests/daemon/cli-blk.sh
 
+check_PROGRAMS += tests/unit/blk_steps
+tests_unit_blk_steps_LDADD = tests/libstepped.la blk/libblk.la frontend/libfrontend.la
+TESTS += tests/unit/blk-instructions.sh
+EXTRA_DIST += tests/unit/blk-instructions.sh
+
 if HAVE_CHECK
 blk_tests = \
 	tests/unit/test_blk_config \

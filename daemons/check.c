@@ -51,7 +51,7 @@ static int check_device_threads(const struct daemon_device *device)
 {
 	const struct pool_conf *pool = &device->pool_conf;
 
-	if (pool->poll_us && !pool->threads) {
+	if (pool->poll_us != common_pool_default.poll_us && !pool->threads) {
 		device_err(device, "--poll-us=%u: it needs --threads of the device's own",
 			   pool->poll_us);
 		return -EINVAL;

@@ -111,11 +111,13 @@ const struct option_def common_pool[] = {
 	{ "threads", OPTION_NUMBER, FIELD(threads), .arg = "N", .max = THREADS_MAX,
 	  .help = "threads which serve the queues (default 0: the main thread does)" },
 	{ "poll-us", OPTION_NUMBER, FIELD(poll_us), .arg = "N", .max = 1000000,
-	  .help = "poll busily for N microseconds before sleeping (default 0)" },
+	  .help = "poll up to N microseconds before sleeping, if it helps (default 50)" },
 	{ 0 }
 };
 
 #undef FIELD
+
+const struct pool_conf common_pool_default = { .poll_us = 50 };
 
 /*
  * Of the process
@@ -173,10 +175,10 @@ static void print_capabilities(const struct daemon *d)
 {
 	unsigned int i;
 
-	printf("{\"type\":\"%s\",\"features\":[", d->type);
-	for (i = 0; d->features[i]; i++)
-		printf("%s\"%s\"", i ? "," : "", d->features[i]);
-	printf("]}\n");
+	printf("{\"type\":\"%s\"", d->type);
+	for (i = 0; d->features && d->features[i]; i++)
+		printf("%s\"%s\"", i ? "," : ",\"features\":[", d->features[i]);
+	printf("%s}\n", i ? "]" : "");
 }
 
 static void print_help(const struct daemon *d)

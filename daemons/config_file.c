@@ -167,7 +167,7 @@ static int config_take_list(struct daemon_run *run, char why[CONFIG_WHY_SIZE])
  * The file
  */
 
-static int config_take(struct daemon_run *run, char why[CONFIG_WHY_SIZE])
+int daemon_config_take(struct daemon_run *run, char why[CONFIG_WHY_SIZE])
 {
 	struct json_object *list;
 	bool several = json_object_object_get_ex(run->config, "devices", &list);
@@ -191,7 +191,7 @@ int daemon_config_read(struct daemon_run *run)
 		return 0;
 	run->config = config_open(run->conf.config, why);
 	if (run->config)
-		ret = config_take(run, why);
+		ret = daemon_config_take(run, why);
 	if (ret)
 		daemon_err("--config=%s: %s", run->conf.config, why);
 	return ret;
@@ -204,6 +204,8 @@ struct json_object *daemon_config_device(const struct daemon_device *device)
 	if (!device->run->list)
 		return daemon_config(device->run);
 	obj = json_object_new_object();
+	/* It keeps the first place, where people look for it. */
+	json_add(obj, "name", json_text(device->conf.name));
 	config_get(device->tables, DEVICE_TABLES, obj);
 	return obj;
 }

@@ -44,22 +44,10 @@ static int daemon_check_only(struct daemon_run *run, bool print)
 	return DAEMON_FAILED;
 }
 
-/* On the command line, there is one device, whose threads are the process's. */
-static void daemon_set_tables(struct daemon_run *run)
-{
-	memcpy(run->tables, run->devices->tables, sizeof(run->devices->tables));
-	run->tables[TABLE_POOL].values = &run->pool_conf;
-	run->tables[TABLE_PROCESS] = (struct option_table){
-		.defs = common_process, .values = &run->conf,
-	};
-}
-
 static int daemon_configure(struct daemon_run *run, int argc, char **argv)
 {
-	int ret;
+	int ret = options_parse(run->tables, ARRAY_SIZE(run->tables), argc, argv);
 
-	daemon_set_tables(run);
-	ret = options_parse(run->tables, ARRAY_SIZE(run->tables), argc, argv);
 	if (!ret)
 		ret = daemon_config_read(run);
 	if (!ret)
@@ -431,7 +419,7 @@ static int daemon_live(struct daemon_run *run, int argc, char **argv)
 	int status;
 
 	run->only_check = print || options_asked(argc, argv, "check-config");
-	if (device_new_all(run, 1)) {
+	if (device_new_only(run)) {
 		daemon_err("%s", strerror(ENOMEM));
 		status = DAEMON_FAILED;
 	} else if (daemon_configure(run, argc, argv)) {
@@ -452,6 +440,7 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 	struct daemon_run run = {
 		.daemon = d,
 		.conf = common_process_default,
+		.pool_conf = common_pool_default,
 		.control_sock = DAEMON_SOCK_NONE,
 		.metrics_sock = DAEMON_SOCK_NONE,
 		.started_at = time(NULL),

@@ -66,7 +66,8 @@ struct daemon {
 	const char *name;		/* of the program */
 	const char *summary;		/* one line for --help */
 	const char *type;		/* of the device, for --print-capabilities */
-	const char *const *features;	/* likewise; words, then NULL */
+	const char *const *features;	/* likewise; words, then NULL.  NULL: by QEMU's
+					 * schema the type has none */
 	const struct option_def *options; /* its fields are in the device's own state */
 	size_t own_size;		/* bytes of that state, which is zero at first */
 	const struct daemon_queues *queues;

@@ -103,6 +103,7 @@ static int device_init(struct daemon_device *device, struct daemon_run *run)
 
 	device->run = run;
 	device->conf = common_device_default;
+	device->pool_conf = common_pool_default;
 	device->conf.num_queues = d->queues->count;
 	device->sock = (struct daemon_sock)DAEMON_SOCK_NONE;
 	device->passed_fd = -ENOENT;
@@ -122,6 +123,19 @@ int device_new_all(struct daemon_run *run, unsigned int n)
 	while (!ret && run->num_devices < n)
 		ret = device_init(&run->devices[run->num_devices++], run);
 	return ret;
+}
+
+int device_new_only(struct daemon_run *run)
+{
+	if (device_new_all(run, 1))
+		return -ENOMEM;
+	memcpy(run->tables, run->devices->tables, sizeof(run->devices->tables));
+	/* Its threads are the process's. */
+	run->tables[TABLE_POOL].values = &run->pool_conf;
+	run->tables[TABLE_PROCESS] = (struct option_table){
+		.defs = common_process, .values = &run->conf,
+	};
+	return 0;
 }
 
 void device_free_all(struct daemon_run *run)

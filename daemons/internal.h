@@ -21,7 +21,6 @@ struct stats_device;
 #define THREADS_MAX 64			/* of those which share queues */
 #define DEVICES_MAX 64
 #define DEVICE_NAME_MAX 64		/* bytes */
-#define DEVICE_TITLE_SIZE (DEVICE_NAME_MAX + 32)
 
 /*
  * log.c
@@ -103,8 +102,10 @@ void daemon_systemd_stopping(void);
 /* Threads which serve queues: of the process, or of one device. */
 struct pool_conf {
 	unsigned int threads;		/* 0: the control worker, or those of the process */
-	unsigned int poll_us;
+	unsigned int poll_us;		/* at most, before sleeping */
 };
+
+extern const struct pool_conf common_pool_default;
 
 /* What is said once, however many devices there are. */
 struct process_conf {
@@ -136,6 +137,8 @@ bool common_act(const struct daemon *d, int argc, char **argv, int *status);
 
 /* Take the options of --config, if it was given.  An error has been logged. */
 int daemon_config_read(struct daemon_run *run);
+/* Those of run->config, an object; -EINVAL, -ENOMEM, and the reason in why. */
+int daemon_config_take(struct daemon_run *run, char why[CONFIG_WHY_SIZE]);
 /* The options which have been set, as a file of --config has them; to be put. */
 struct json_object *daemon_config(const struct daemon_run *run);
 /* Those of one device: as an element of the list of devices, if there is one. */
@@ -166,7 +169,7 @@ struct daemon_device {
 	int passed_fd;			/* of the service manager's socket; negative: none */
 	struct vhost_worker *workers[THREADS_MAX];	/* which serve its queues */
 	unsigned int num_workers;
-	char title[DEVICE_TITLE_SIZE];	/* for the log; empty until it is created */
+	char title[DEVICE_NAME_MAX + 1];	/* for the log; empty until it is created */
 	bool opened;
 	struct vhost_dev *dev;		/* NULL: not created */
 	time_t connected_at;
@@ -178,8 +181,12 @@ struct daemon_device {
 	struct limits *limits;		/* limits.c; NULL: the device cannot be paused */
 };
 
-/* So many of them, without options; device_free_all() also after -ENOMEM. */
+/*
+ * So many of them, without options; or one, whose options are those of a command line, in
+ * run->tables.  device_free_all() also after -ENOMEM.
+ */
 int device_new_all(struct daemon_run *run, unsigned int n);
+int device_new_only(struct daemon_run *run);
 void device_free_all(struct daemon_run *run);
 
 #define for_each_device(device, run) \

@@ -56,6 +56,8 @@ libvhost_libcore_la_SOURCES = \
 	libvhost/spec.h \
 	libvhost/split.c \
 	libvhost/state.c \
+	libvhost/window.c \
+	libvhost/window.h \
 	libvhost/words.c \
 	libvhost/worker.c \
 	libvhost/worker.h

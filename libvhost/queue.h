@@ -199,7 +199,7 @@ void queue_resume(struct vhost_queue *q, const char *why);
 #define QUEUE_QUOTA 256
 
 /* So many are published at once, without waiting for the round's end. */
-#define QUEUE_EARLY 32
+#define QUEUE_EARLY 8
 
 extern const struct round_ops queue_round_ops;
 

@@ -43,9 +43,6 @@ static const struct port_ops *const port_of[] = {
 	[PORT_TAP] = &port_tap, [PORT_NULL] = &port_null,
 };
 
-/* vhost-user.json has none for devices of this type. */
-static const char *const features[] = { NULL };
-
 #define FIELD(field) .offset = offsetof(struct net, field)
 
 static const struct option_def options[] = {
@@ -257,6 +254,7 @@ static void net_link(void *arg, enum virtio_net_news news)
 		[NET_PLUGGED] = { VHOST_LOG_INFO, "is within the guest's reach" },
 	};
 
+	/* Possibly while the device is being made. */
 	device_log(arg, lines[news].level, "%s: the interface %s", net_port_name(daemon_own(arg)),
 		   lines[news].text);
 }
@@ -284,7 +282,8 @@ static int net_create(struct daemon_device *device, struct vhost_dev **dev)
 		device_err(device, "cannot make the device: %s", strerror(-ret));
 		return ret;
 	}
-	device_log(device, VHOST_LOG_INFO, "%s: %u pairs of queues", net_port_name(net), conf->num_queues);
+	device_log(device, VHOST_LOG_INFO, "%s: %u pairs of queues", net_port_name(net),
+		   conf->num_queues);
 	*dev = virtio_net_dev(net->device);
 	return 0;
 }
@@ -400,7 +399,6 @@ int main(int argc, char **argv)
 		.name = "vhost-user-net",
 		.summary = "A tap interface as a virtual machine's network, over vhost-user.",
 		.type = "net",
-		.features = features,
 		.options = options,
 		.own_size = sizeof(struct net),
 		.queues = &daemon_queue_pairs,

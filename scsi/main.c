@@ -22,9 +22,6 @@ struct scsi {
 	struct virtio_scsi *device;
 };
 
-/* As QEMU's vhost-user.json knows them: none for this type of device. */
-static const char *const features[] = { NULL };
-
 static const struct option_def options[] = {
 	{ "lun", OPTION_LIST, .offset = offsetof(struct scsi, luns), .arg = "[TARGET:]LUN,...",
 	  .keys = unit_keys, .help = "a unit, 0 to 16383, of a target, 0 to 255 (default 0):" },
@@ -413,7 +410,6 @@ int main(int argc, char **argv)
 		.summary = "Files and block devices as a virtual machine's SCSI disks, over "
 			   "vhost-user.",
 		.type = "scsi",
-		.features = features,
 		.options = options,
 		.queues = &daemon_request_queues,
 		.own_size = sizeof(struct scsi),

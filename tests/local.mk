@@ -66,6 +66,7 @@ library_tests = \
 	tests/unit/test_limit_clock \
 	tests/unit/test_ring_model \
 	tests/unit/test_ring_stress \
+	tests/unit/test_window \
 	tests/unit/test_worker
 check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)

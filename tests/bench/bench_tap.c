@@ -45,7 +45,6 @@ struct target {
 	bool bare, whole;		/* no back-end; packets are written as one buffer */
 
 	/* bare only: a thread on the back-end's core does what a back-end would */
-	uint8_t *buffers;		/* to be read to */
 	pthread_t thread;
 	sem_t work;
 	uint64_t (*fn)(struct target *t, uint64_t arg);
@@ -102,11 +101,6 @@ static uint64_t bare_call(struct target *t, uint64_t (*fn)(struct target *, uint
 
 static void bare_open(struct target *t)
 {
-	const size_t size = (WIRE_PACKETS + 17) * 4096;
-
-	t->buffers = aligned_alloc(4096, size);
-	check(t, "buffers", t->buffers ? 0 : -ENOMEM);
-	memset(t->buffers, 1, size);
 	sem_init(&t->work, 0, 0);
 	check(t, "thread", -pthread_create(&t->thread, NULL, bare_run, t));
 	check(t, "clock", -pthread_getcpuclockid(t->thread, &t->load.base.clock));
@@ -117,7 +111,6 @@ static void bare_close(struct target *t)
 	bare_call(t, NULL, 0);
 	pthread_join(t->thread, NULL);
 	sem_destroy(&t->work);
-	free(t->buffers);
 }
 
 /*
@@ -173,7 +166,7 @@ static uint64_t bare_read(struct target *t, uint64_t n)
 	unsigned int i, at = 0;
 
 	for (i = 0; i < n; i++, at = (at + (large ? 16 : 1)) % WIRE_PACKETS)
-		check(t, "read", wire_read(&t->wire, t->buffers + at * size, size));
+		check(t, "read", wire_read(&t->wire, t->wire.buffers + at * size, size));
 	return n;
 }
 

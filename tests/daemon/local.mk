@@ -6,8 +6,10 @@ tests_daemon_schema_LDADD = $(JSON_LIBS)
 tests_daemon_diff_blk_SOURCES = tests/daemon/diff_blk.c
 tests_daemon_diff_blk_LDADD = frontend/libfrontend.la
 
-TESTS += tests/daemon/config.sh tests/daemon/control.sh tests/daemon/diff-blk.sh tests/daemon/idle.sh
-EXTRA_DIST += tests/daemon/config.sh tests/daemon/control.sh tests/daemon/diff-blk.sh tests/daemon/idle.sh tests/daemon/lib-cli.sh
+TESTS += tests/daemon/config.sh tests/daemon/control.sh tests/daemon/devices.sh \
+	tests/daemon/diff-blk.sh tests/daemon/idle.sh
+EXTRA_DIST += tests/daemon/config.sh tests/daemon/control.sh tests/daemon/devices.sh \
+	tests/daemon/diff-blk.sh tests/daemon/idle.sh tests/daemon/lib-cli.sh
 
 # Under a service manager.
 check_PROGRAMS += tests/daemon/hold tests/daemon/notified

@@ -177,10 +177,14 @@ check_run_installed()
 	check "it ends" end_process vm1
 }
 
-# What remains of ours in the file system, once the packages are purged.
+# What remains of ours in the file system once the packages are purged, and was not there before.
 remains()
 {
-	(cd "$tmp/over/upper" && find usr lib etc -name '*vhost*' ! -type c) 2>/dev/null
+	local file
+
+	(cd "$tmp/over/upper" && find usr lib etc -name '*vhost*' ! -type c) 2>/dev/null | while read -r file; do
+		[ -e "/$file" ] || echo "$file"
+	done
 }
 
 # --- The test ---

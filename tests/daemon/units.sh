@@ -67,6 +67,19 @@ allowed_by()
 	cat "$tmp/allowed"
 }
 
+# The sockets of the manual's process with several devices: a drop-in, and a unit.
+other_sockets()
+{
+	local dir=$tmp/units/vhost-user-blk@vm1.socket.d
+
+	mkdir "$dir"
+	awk -v RS='\n[.]Ed\n' '/\[Socket\]/ { sub(/.*\[Socket\]/, "[Socket]"); print > dir "/" ++n }' dir="$dir" \
+		"$man/vhost-user-service.7"
+	mv "$dir/1" "$dir/override.conf" && mv "$dir/2" "$tmp/units/vm1-data.socket"
+	check "sockets of several devices" verified "$tmp/units/vhost-user-blk@vm1.socket" \
+		"$tmp/units/vm1-data.socket"
+}
+
 # The drop-ins of the manual, each of which systemd takes as it is: check_drop_ins.
 check_drop_ins()
 {
@@ -81,6 +94,7 @@ check_drop_ins()
 		kind=blk
 		[[ $title != *SCSI* ]] || kind=scsi
 		[[ $title != *tap* ]] || kind=net
+		[[ $title != Several* ]] || other_sockets
 		dir=$tmp/units/vhost-user-$kind@vm1.service.d
 		mkdir "$dir" && printf "$text\n" >"$dir/override.conf"
 		check "drop-in: $title" verified "$tmp/units/vhost-user-$kind@vm1.service"
@@ -145,14 +159,44 @@ discovered()
 	sed -n "s/^  \"$2\": \"\(.*\)\",\{0,1\}\$/\1/p" "$top_builddir/daemons/qemu/50-vhost-user-$1.json"
 }
 
+# agrees STRUCT: the JSON on stdin is what vhost-user.json of QEMU defines by this name, and nothing
+# more.
+agrees()
+{
+	python3 -c '
+import json, sys
+types = "9p balloon block caif console crypto gpu input net rng rpmsg rproc-serial scsi vsock fs".split()
+features = { "block": ["read-only", "blk-file"] }
+found = json.load(sys.stdin)
+kind = found.pop("type")
+assert kind in types, kind
+if sys.argv[1] == "VHostUserBackendCapabilities":
+	if kind in features:
+		assert set(found.pop("features")) <= set(features[kind])
+else:
+	assert found.pop("binary").startswith("/")
+	assert isinstance(found.pop("description"), str)
+	assert all(isinstance(tag, str) for tag in found.pop("tags", []))
+assert not found, found
+' "$1"
+}
+
+# By QEMU's schema.
+check_schema()
+{
+	check "$1: the file is by the schema" agrees VhostUserBackend \
+		<"$top_builddir/daemons/qemu/50-vhost-user-$1.json"
+	"$top_builddir/$1/vhost-user-$1" --print-capabilities >"$tmp/capabilities"
+	check "$1: and so are the capabilities" agrees VHostUserBackendCapabilities <"$tmp/capabilities"
+}
+
 for kind in $kinds; do
 	equal "$kind: the type which is discovered is that which the daemon prints" \
 		"$("$top_builddir/$kind/vhost-user-$kind" --print-capabilities | sed 's/^{"type":"\([a-z]*\)".*/\1/')" \
 		"$(discovered $kind type)"
 	equal "$kind: the program" vhost-user-$kind "$(basename "$(discovered $kind binary)")"
 	if command -v python3 >/dev/null; then
-		check "$kind: the file is JSON" \
-			python3 -m json.tool "$top_builddir/daemons/qemu/50-vhost-user-$kind.json"
+		check_schema $kind
 	fi
 done
 
