@@ -305,6 +305,7 @@ void stats_reset(struct daemon_device *device);
 struct stats_common {
 	const char *name;
 	size_t offset;			/* in struct vhost_queue_stats */
+	const char *help;
 };
 
 extern const struct stats_common stats_common[];

@@ -39,9 +39,9 @@ static void metrics_labels(FILE *out, const struct daemon_device *device, int qu
 	fputc('}', out);
 }
 
-static void metrics_family(FILE *out, const char *name, const char *type)
+static void metrics_family(FILE *out, const char *name, const char *type, const char *help)
 {
-	fprintf(out, "# TYPE vhost_user_%s %s\n", name, type);
+	fprintf(out, "# TYPE vhost_user_%s %s\n# HELP vhost_user_%s %s\n", name, type, name, help);
 }
 
 static void metrics_count(FILE *out, const char *name, const struct daemon_device *device,
@@ -84,7 +84,7 @@ static void metrics_common(const struct metrics *m)
 	for (row = stats_common; row->name; row++) {
 		struct metrics_place at = { 0 };
 
-		metrics_family(m->out, row->name, "counter");
+		metrics_family(m->out, row->name, "counter", row->help);
 		while (metrics_next(m, &at))
 			metrics_count(m->out, row->name, at.device, (int)at.queue,
 				      stats_common_value(at.stats, row));
@@ -94,12 +94,14 @@ static void metrics_common(const struct metrics *m)
 static void metrics_own(const struct metrics *m)
 {
 	const char *const *name = m->daemon->counters;
+	char help[64];
 	unsigned int n;
 
+	snprintf(help, sizeof(help), "counted by each queue, see %s(1)", m->daemon->name);
 	for (n = 0; name && name[n]; n++) {
 		struct metrics_place at = { 0 };
 
-		metrics_family(m->out, name[n], "counter");
+		metrics_family(m->out, name[n], "counter", help);
 		while (metrics_next(m, &at))
 			metrics_count(m->out, name[n], at.device, (int)at.queue, at.stats->own[n]);
 	}
@@ -109,7 +111,7 @@ static void metrics_connected(const struct metrics *m)
 {
 	const struct daemon_device *device;
 
-	metrics_family(m->out, "connected", "gauge");
+	metrics_family(m->out, "connected", "gauge", "whether a front-end is there");
 	for (device = m->first; device < m->end; device++) {
 		fprintf(m->out, "vhost_user_connected");
 		metrics_labels(m->out, device, -1);
@@ -121,13 +123,13 @@ static void metrics_gauges(const struct metrics *m)
 {
 	struct metrics_place out = { 0 }, old = { 0 };
 
-	metrics_family(m->out, "outstanding", "gauge");
+	metrics_family(m->out, "outstanding", "gauge", "requests in flight");
 	while (metrics_next(m, &out)) {
 		fprintf(m->out, "vhost_user_outstanding");
 		metrics_labels(m->out, out.device, (int)out.queue);
 		fprintf(m->out, " %u\n", out.stats->outstanding);
 	}
-	metrics_family(m->out, "oldest_seconds", "gauge");
+	metrics_family(m->out, "oldest_seconds", "gauge", "age of the oldest request in flight");
 	fprintf(m->out, "# UNIT vhost_user_oldest_seconds seconds\n");
 	while (metrics_next(m, &old)) {
 		fprintf(m->out, "vhost_user_oldest_seconds");
@@ -170,7 +172,8 @@ static void metrics_latency(const struct metrics *m)
 {
 	struct metrics_place at = { 0 };
 
-	metrics_family(m->out, "latency_seconds", "histogram");
+	metrics_family(m->out, "latency_seconds", "histogram",
+		       "how long requests took, from the ring back to it");
 	fprintf(m->out, "# UNIT vhost_user_latency_seconds seconds\n");
 	while (metrics_next(m, &at))
 		metrics_histogram(m->out, &at);
@@ -181,11 +184,16 @@ static void metrics_devices(const struct metrics *m)
 	static const struct {
 		const char *name;
 		size_t offset;
+		const char *help;
 	} rows[] = {
-		{ "connections", offsetof(struct vhost_dev_stats, connections) },
-		{ "messages", offsetof(struct vhost_dev_stats, messages) },
-		{ "messages_refused", offsetof(struct vhost_dev_stats, refused) },
-		{ "connection_errors", offsetof(struct vhost_dev_stats, connection_errors) },
+		{ "connections", offsetof(struct vhost_dev_stats, connections),
+		  "front-ends which came" },
+		{ "messages", offsetof(struct vhost_dev_stats, messages),
+		  "messages from front-ends" },
+		{ "messages_refused", offsetof(struct vhost_dev_stats, refused),
+		  "messages which were refused" },
+		{ "connection_errors", offsetof(struct vhost_dev_stats, connection_errors),
+		  "connections which ended with an error" },
 	};
 	const struct daemon_device *device;
 	struct vhost_dev_stats s;
@@ -193,7 +201,7 @@ static void metrics_devices(const struct metrics *m)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
-		metrics_family(m->out, rows[i].name, "counter");
+		metrics_family(m->out, rows[i].name, "counter", rows[i].help);
 		for (device = m->first; device < m->end; device++) {
 			vhost_dev_stats(device->dev, &s);
 			memcpy(&value, (const char *)&s + rows[i].offset, sizeof(value));
@@ -214,8 +222,8 @@ char *metrics_text(struct daemon_run *run, struct daemon_device *device, size_t 
 
 	if (!m.out)
 		return NULL;
-	metrics_family(m.out, "info", "info");
-	fprintf(m.out, "vhost_user_info{type=\"%s\",version=\"%s\"} 1\n", run->daemon->type,
+	/* The name of such a sample is the family's with _info behind it. */
+	fprintf(m.out, "# TYPE vhost_user info\n# HELP vhost_user the daemon\nvhost_user_info{type=\"%s\",version=\"%s\"} 1\n", run->daemon->type,
 		vhost_version());
 	metrics_devices(&m);
 	metrics_connected(&m);

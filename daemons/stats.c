@@ -163,11 +163,17 @@ void stats_reset(struct daemon_device *device)
  */
 
 /* What every queue counts. */
-#define COMMON(field) { #field, offsetof(struct vhost_queue_stats, field) }
+#define COMMON(field, help) { #field, offsetof(struct vhost_queue_stats, field), help }
 
 const struct stats_common stats_common[] = {
-	COMMON(requests), COMMON(kicks), COMMON(signals), COMMON(suppressed), COMMON(poll_hits),
-	COMMON(poll_misses), COMMON(breaks), { 0 }
+	COMMON(requests, "taken from the ring"),
+	COMMON(kicks, "notifications from the driver"),
+	COMMON(signals, "notifications of the driver"),
+	COMMON(suppressed, "publications which needed none"),
+	COMMON(poll_hits, "busy polls which found requests"),
+	COMMON(poll_misses, "busy polls which found none"),
+	COMMON(breaks, "times that the ring made no sense"),
+	{ 0 }
 };
 
 #undef COMMON

@@ -27,8 +27,12 @@ static bool print_is_tree(struct json_object *value)
 
 static void print_leaf(struct json_object *value)
 {
+	const char *text = json_object_get_string(value);
+	size_t len = text ? strlen(text) : 0;
+
+	/* Metrics are whole lines already. */
 	if (json_object_is_type(value, json_type_string))
-		printf("%s\n", json_object_get_string(value));
+		printf("%s%s", text, len && text[len - 1] == '\n' ? "" : "\n");
 	else
 		printf("%s\n", json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
 }

@@ -376,6 +376,60 @@ for mode in "the main thread::" "a pool of threads:\"threads\":3,:" "threads of 
 	end_list all
 done
 
+# --- Who serves what ---
+
+# run_time THREAD: for how many nanoseconds it has run.
+run_time()
+{
+	local task
+
+	for task in "/proc/${pids[all]}/task"/*; do
+		[ "$(cat "$task/comm")" != "$1" ] || cut -d' ' -f1 "$task/schedstat"
+	done
+}
+
+# served_by NAME SOCKET THREAD: of all threads this is the one which requests keep busy.
+served_by()
+{
+	local name=$1 socket=$2 wanted=$3 thread threads=(vhost-user-blk queues-0 queues-1 queues-2)
+	local -A before=()
+
+	for thread in "${threads[@]}"; do
+		before[$thread]=$(run_time "$thread")
+	done
+	check "$name: requests" "$bench" blk --requests=20000 "$tmp/$socket.sock"
+	for thread in "${threads[@]}"; do
+		echo "$(($(run_time "$thread") - ${before[$thread]:-0})) $thread"
+	done | sort -n >"$tmp/ran"
+	equal "$name" "$wanted" "$(tail -n 1 "$tmp/ran" | cut -d' ' -f2)"
+}
+
+# four MEMBERS: four disks with one queue each, the last one with a thread of its own.
+four()
+{
+	local name elements=
+
+	for name in one two three; do
+		elements+="{\"name\":\"$name\",\"engine\":\"null\",\"size\":\"1M\",\"num-queues\":1,\"socket-path\":\"$tmp/$name.sock\"},"
+	done
+	json "{$1\"devices\":[$elements
+		{\"name\":\"own\",\"engine\":\"null\",\"size\":\"1M\",\"num-queues\":1,\"threads\":1,\"socket-path\":\"$tmp/own.sock\"}]}"
+}
+
+cli_of blk
+four '"threads":2,'
+start_list all
+served_by "the first one's queue is that of the first thread" one queues-0
+served_by "the second one's is the next thread's" two queues-1
+served_by "then it begins again" three queues-0
+served_by "threads of one serve no other" own queues-2
+end_list all
+four ""
+start_list all
+served_by "without threads, it is the main one" two vhost-user-blk
+served_by "but not for who has his own" own queues-0
+end_list all
+
 # --- Networks and units ---
 
 cli_of net
@@ -422,8 +476,8 @@ check "but need not be named" ctl limits iops=0
 fails "and is not called otherwise" "there is no such device; there are: vm1" of x status
 check "config is not a list" grep -q '^{"blk-file"' <(ctl --json config)
 stop_daemon only
-check "each line has the name, but that of the signal" [ \
-	"$(grep -vc "^$program: vm1: " "$tmp/only.log")" = "$(grep -c "^$program: signal" "$tmp/only.log")" ]
+check "each line has the name, but those of the process" [ \
+	"$(grep -vc "^$program: vm1: " "$tmp/only.log")" = "$(grep -c "^$program: \(signal\|no sandbox\)" "$tmp/only.log")" ]
 start_daemon only --blk-file=disk --control="$control"
 fails "it has no name" "there is one without a name" of x status
 stop_daemon only
@@ -477,7 +531,7 @@ json "{\"devices\":[{\"name\":\"root\",$good,\"fd\":7},
 	{\"name\":\"data\",\"blk-file\":\"other\",\"socket-path\":\"$tmp/data.sock\"}]}"
 "$give_fd" connected "$daemon" --config="$conf" --control="$control" >>"$tmp/given.log" 2>&1 &
 pids[given]=$!
-wait_until 30 has root "status: its front-end has gone for good" status
+wait_until 30 has root "status: its front-end has gone for good" status 2>/dev/null
 row $? "a connected front-end comes and goes"
 check "the other one is served" "$give_fd" talk "$tmp/data.sock" 2
 check "until it is told to end" ctl quit

@@ -56,7 +56,7 @@ front_end()
 # told NAME WORD: how many datagrams with it have come.
 told()
 {
-	grep -c "$2" "$tmp/$1.told"
+	grep -c "$2" "$tmp/$1.told" 2>/dev/null
 }
 
 # As often as it gave a sign of life since then, and no more often.
@@ -100,6 +100,7 @@ with_all()
 	front_end "$name-client" mute "$tmp/$name.control"
 	front_end "$name-scraper" mute "$tmp/$name.metrics"
 	check "$name: statistics are asked for" "$top_builddir/tools/vhostctl" "$tmp/$name.control" stats
+	check_metrics "$name"
 	sleep_counted "$name"
 	check "$name: little memory" small "$name"
 	stop_daemon "$name"
@@ -108,6 +109,17 @@ with_all()
 	end_process "$name-scraper"
 	kill "${pids[$name.manager]}"
 	end_process "$name.manager" 2>/dev/null
+}
+
+# check_metrics NAME: with the parser of the program which tests them, if there is Check.
+check_metrics()
+{
+	local parser=$top_builddir/tests/daemon/test_metrics
+
+	[ -x "$parser" ] || return 0
+	"$top_builddir/tools/vhostctl" "$tmp/$1.control" metrics >"$tmp/$1.metrics-text"
+	METRICS_TEXT=$tmp/$1.metrics-text "$parser" >"$tmp/$1.parsed" 2>&1
+	row $? "$1: metrics are what OpenMetrics allows" || comment <"$tmp/$1.parsed"
 }
 
 # From one sign of life on, which is behind it when it sleeps again.

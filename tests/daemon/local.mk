@@ -25,6 +25,11 @@ EXTRA_DIST += tests/daemon/systemd.sh tests/daemon/sandbox.sh tests/daemon/units
 if HAVE_CHECK
 check_PROGRAMS += tests/daemon/test_kill_blk tests/daemon/test_control
 TESTS += tests/daemon/test_kill_blk tests/daemon/test_control
+check_PROGRAMS += tests/daemon/test_metrics
+TESTS += tests/daemon/test_metrics
+tests_daemon_test_metrics_SOURCES = \
+	tests/daemon/disk_daemon.c tests/daemon/disk_daemon.h tests/daemon/test_metrics.c
+tests_daemon_test_metrics_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 tests_daemon_test_control_SOURCES = \
 	tests/daemon/disk_daemon.c tests/daemon/disk_daemon.h tests/daemon/test_control.c
 tests_daemon_test_control_LDADD = frontend/libfrontend.la $(CHECK_LIBS)

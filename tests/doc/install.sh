@@ -11,11 +11,6 @@ root=$tmp/root
 flags=
 [ "${SANITIZER:-no}" = no ] || flags=-fsanitize=$SANITIZER
 
-install_there()
-{
-	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$top_builddir" install DESTDIR="$root"
-}
-
 # installed NAME: the one file of this name.
 installed()
 {
@@ -90,7 +85,7 @@ unpackaged()
 	done
 }
 
-check "make install" install_there || finish
+check "make install" install_into "$root" || finish
 for name in libvhost.h libvhost.pc vhost-user-blk vhost-user-blk.1 vhostctl vhostctl.1 control.schema.json libvhost.3 vhost_dev.3 rng.c template.c; do
 	check "$name is installed" [ -e "$(installed $name)" ]
 done

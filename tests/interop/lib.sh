@@ -216,6 +216,13 @@ does_direct()
 		rm -f "$direct/direct"
 }
 
+# install_into FOLDER: make install; one test at a time, since it is one build tree.
+install_into()
+{
+	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL flock "$top_builddir/config.status" \
+		make -C "$top_builddir" install DESTDIR="$1"
+}
+
 # --- The daemon ---
 
 # What a test wants done in the process that becomes the daemon.

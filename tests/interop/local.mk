@@ -21,6 +21,7 @@ interop_tests = \
 	tests/interop/qemu-iommu.sh \
 	tests/interop/qemu-blk.sh \
 	tests/interop/net-uml.sh \
+	tests/interop/uml-systemd.sh \
 	tests/interop/uml-discard.sh \
 	tests/interop/qemu-reconnect.sh \
 	tests/interop/net-dpdk.sh \
