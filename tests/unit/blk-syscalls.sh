@@ -14,7 +14,7 @@ skip()
 }
 
 command -v strace >/dev/null || skip "strace is missing"
-[ -z "${SANITIZER:-}" ] || skip "a sanitizer makes system calls"
+[ "${SANITIZER:-no}" = no ] || skip "a sanitizer makes system calls"
 strace -qq -o /dev/null true 2>/dev/null || skip "strace is not allowed here"
 image=$(mktemp /dev/shm/blk-syscalls.XXXXXX) || exit 1
 trap 'rm -f "$image" "$image".*' EXIT
@@ -30,7 +30,7 @@ calls()
 }
 
 # batch WHAT WANTED DEPTH MODE [IMAGE]: what one more batch takes, as "NAME=COUNT ..." by name.
-# What is done once is the same in both runs.
+# What is done once, or once in a while, rounds to nothing.
 batch()
 {
 	local what=$1 wanted=$2 few=10 many=110 got
@@ -39,7 +39,8 @@ batch()
 	calls $few "$@" >"$image.few"
 	calls $many "$@" >"$image.many"
 	got=$(awk -v n=$((many - few)) 'FNR == NR { few[$1]++; next } { many[$1]++ }
-		END { for (i in many) if (many[i] != few[i]) print i "=" (many[i] - few[i]) / n }' \
+		END { for (i in many) if ((each = int((many[i] - few[i]) / n + .5)))
+			print i "=" each }' \
 		"$image.few" "$image.many" | sort | paste -sd' ')
 	rows=$((rows + 1))
 	if [ "$got" = "$wanted" ]; then

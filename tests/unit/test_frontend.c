@@ -652,6 +652,7 @@ static TCase *add_case(Suite *s, const char *name)
 {
 	TCase *tc = tcase_create(name);
 
+	tcase_set_timeout(tc, 60);
 	suite_add_tcase(s, tc);
 	return tc;
 }
