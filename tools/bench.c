@@ -5,6 +5,7 @@
 #include "tools/bench.h"
 
 #include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <signal.h>
 #include <stddef.h>
@@ -23,7 +24,7 @@ struct options {
 	const char *lun;		/* NULL: 0:0 */
 	unsigned int time_s, requests, pid, timeout_ms, rounds;
 	const char *second;		/* NULL: the same device type */
-	bool packed, indirect, poll, irq, verify, json;
+	bool packed, indirect, in_order, mergeable, poll, irq, verify, json;
 	const char *load_cpu, *backend_cpus;
 };
 
@@ -51,6 +52,7 @@ static const struct option_def common_defs[] = {
 	  .help = "end after so many requests instead" },
 	{ "packed", OPTION_FLAG, FIELD(packed), .help = "packed rings" },
 	{ "indirect", OPTION_FLAG, FIELD(indirect), .help = "indirect descriptors" },
+	{ "in-order", OPTION_FLAG, FIELD(in_order), .help = "requests come back in their order" },
 	{ "poll", OPTION_FLAG, FIELD(poll), .help = "look at the rings all the time" },
 	{ "irq", OPTION_FLAG, FIELD(irq), .help = "sleep until an interrupt comes (the default)" },
 	{ "verify", OPTION_FLAG, FIELD(verify), .help = "judge the data, too" },
@@ -92,6 +94,8 @@ static const struct option_def net_defs[] = {
 	  .help = "send, receive, or both at once (default tx)" },
 	{ "size", OPTION_SIZE, FIELD(block), .arg = "BYTES", .min = 1, .max = 65535,
 	  .help = "length of a packet (default 64)" },
+	{ "mergeable", OPTION_FLAG, FIELD(mergeable),
+	  .help = "packets may take several buffers" },
 	{ NULL }
 };
 
@@ -160,6 +164,14 @@ static bool parse_lun(const char *text, struct load_params *p)
 	return p->target <= 255 && p->lun <= 16383;
 }
 
+/* What the rings have to be. */
+static uint64_t options_features(const struct options *o)
+{
+	return (o->packed ? FE_BIT(VIRTIO_F_RING_PACKED) : 0) |
+	       (o->in_order ? FE_BIT(VIRTIO_F_IN_ORDER) : 0) |
+	       (o->mergeable ? FE_BIT(VIRTIO_NET_F_MRG_RXBUF) : 0);
+}
+
 static int options_make(const struct options *o, struct bench *b)
 {
 	if (o->poll && o->irq) {
@@ -171,7 +183,7 @@ static int options_make(const struct options *o, struct bench *b)
 		.params = {
 			.queues = o->queues, .depth = o->depth, .ring_size = o->ring_size,
 			.block = o->block, .rw = o->rw, .dir = o->dir, .area = o->area,
-			.features = o->packed ? FE_BIT(VIRTIO_F_RING_PACKED) : 0,
+			.features = options_features(o),
 			.features_maybe = FE_BIT(VIRTIO_RING_F_EVENT_IDX),
 			.indirect = o->indirect, .poll = o->poll, .verify = o->verify,
 			.timeout_ms = (int)o->timeout_ms,

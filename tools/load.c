@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #define LOAD_PAGE	4096u
 #define LOAD_MEM_MAX	(UINT64_C(4) << 30)
 #define LOAD_TRIES_MAX	16u
+#define LOAD_BURST	32u		/* requests which are sent again before the device sees them */
 
 /* How long to wait in one piece; in between it is seen what else happens. */
 #define LOAD_SLICE_MS	50
@@ -151,6 +153,10 @@ static const char *load_feature_name(uint64_t features)
 {
 	if (features & FE_BIT(VIRTIO_F_RING_PACKED))
 		return "packed rings";
+	if (features & FE_BIT(VIRTIO_F_IN_ORDER))
+		return "requests in order";
+	if (features & FE_BIT(VIRTIO_NET_F_MRG_RXBUF))
+		return "packets in several buffers";
 	if (features & FE_BIT(VIRTIO_RING_F_INDIRECT_DESC))
 		return "indirect descriptors";
 	if (features & FE_BIT(VIRTIO_RING_F_EVENT_IDX))
@@ -204,14 +210,25 @@ static int load_check_ring(struct load *l)
 	return 0;
 }
 
+/* The longest indirect table. */
+static unsigned int load_table(const struct load *l)
+{
+	return l->ops->table ? l->ops->table : l->ops->descs;
+}
+
 /* Bytes of guest memory for all. */
 static uint64_t load_mem_size(const struct load *l)
 {
 	uint64_t ring = (uint64_t)l->params.ring_size *
-			(sizeof(struct vring_desc) * (1 + l->ops->descs) + 2 + 8) + LOAD_PAGE;
+			(sizeof(struct vring_desc) * (1 + load_table(l)) + 2 + 8) + LOAD_PAGE;
 	uint64_t slot = ALIGN_UP((uint64_t)l->ops->head, 64) + l->data_size;
 
 	return ALIGN_UP(l->num_queues * ring + l->num_slots * slot + LOAD_PAGE, 2 << 20);
+}
+
+static size_t load_align(const struct load *l)
+{
+	return l->ops->align ? l->ops->align : LOAD_PAGE;
 }
 
 static int load_init_slots(struct load *l, struct load_queue *q, unsigned int first)
@@ -224,7 +241,7 @@ static int load_init_slots(struct load *l, struct load_queue *q, unsigned int fi
 
 		s->index = first + i;
 		s->head = fe_mem_alloc(&l->mem, l->ops->head, 64);
-		s->data = fe_mem_alloc(&l->mem, l->data_size, LOAD_PAGE);
+		s->data = fe_mem_alloc(&l->mem, l->data_size, load_align(l));
 		if (!s->head || !s->data)
 			return -ENOMEM;
 	}
@@ -237,7 +254,7 @@ static int load_init_queue(struct load *l, unsigned int index)
 		.index = index,
 		.size = l->params.ring_size,
 		.features = l->fe.features,
-		.indirect = l->params.indirect ? l->ops->descs : 0,
+		.indirect = l->params.indirect ? load_table(l) : 0,
 		.flags = l->params.poll ? FE_RING_POLL : 0,
 	});
 }
@@ -248,7 +265,7 @@ static int load_layout(struct load *l)
 	uint64_t size;
 	int err;
 
-	l->data_size = ALIGN_UP((size_t)l->params.block + l->ops->pad, LOAD_PAGE);
+	l->data_size = ALIGN_UP((size_t)l->params.block + l->ops->pad, load_align(l));
 	size = load_mem_size(l);
 	if (size > LOAD_MEM_MAX)
 		return load_wrong(l, "so many requests of this size take too much memory");
@@ -355,17 +372,13 @@ static int load_retry(struct load_queue *q, struct load_slot *s)
 	return load_put(q, s);
 }
 
-/* The slot's request has come back. */
-static int load_back(struct load_queue *q, struct load_slot *s, uint32_t len)
+/* So many bytes of the slot's request have been moved. */
+static void load_account(struct load_queue *q, const struct load_slot *s, int64_t bytes)
 {
 	struct load *l = q->load;
-	int64_t bytes = l->ops->done(q, s, len);
 
-	q->busy--;
-	if (bytes == -EAGAIN)
-		return load_retry(q, s);
-	if (bytes < 0)
-		return (int)bytes;
+	if (!bytes)
+		return;
 	q->done++;
 	q->bytes += (uint64_t)bytes;
 	/* Where all is received, that is what was asked for. */
@@ -373,6 +386,19 @@ static int load_back(struct load_queue *q, struct load_slot *s, uint32_t len)
 		l->left--;
 	if (l->hist && q->role == LOAD_ACTIVE)
 		hist_add(l->hist, l->now - s->sent);
+}
+
+/* The slot's request has come back. */
+static int load_back(struct load_queue *q, struct load_slot *s, uint32_t len)
+{
+	int64_t bytes = q->load->ops->done(q, s, len);
+
+	q->busy--;
+	if (bytes == -EAGAIN)
+		return load_retry(q, s);
+	if (bytes < 0)
+		return (int)bytes;
+	load_account(q, s, bytes);
 	return load_add(q, s);
 }
 
@@ -398,22 +424,63 @@ int load_begin(struct load *l, uint64_t requests)
 	return 0;
 }
 
-/* Take all which have come back, and send them once more. */
-static int load_reap(struct load_queue *q)
+/* Whether requests go there again as they come back. */
+static bool load_recycles(const struct load_queue *q)
+{
+	const struct load *l = q->load;
+
+	return l->ops->again && !l->params.verify && l->left > LOAD_BURST &&
+	       !(l->fe.features & FE_BIT(VIRTIO_F_IN_ORDER));
+}
+
+/* Take the next which has come back, and send it again; as fe_ring_get(). */
+static int load_recycle(struct load_queue *q)
 {
 	struct load *l = q->load;
-	unsigned int n;
+	struct load_slot *s;
 	void *cookie;
 	uint32_t len;
-	int got, err;
+	int64_t bytes;
+	int got = fe_ring_recycle(&q->ring, &cookie, &len);
 
-	for (n = 0; (got = fe_ring_get(&q->ring, &cookie, &len)) > 0; n++) {
-		err = load_back(q, cookie, len);
-		if (err)
-			return err;
-	}
+	if (got <= 0)
+		return got ? load_fail(l, got, "used ring of queue %u", q->ring.index) : 0;
+	s = cookie;
+	bytes = l->ops->again(q, s, len);
+	if (bytes < 0)
+		return (int)bytes;
+	load_account(q, s, bytes);
+	s->sent = l->now;
+	if (q->role == LOAD_ACTIVE)
+		l->left--;
+	return 1;
+}
+
+/* The same for requests which change. */
+static int load_replace(struct load_queue *q)
+{
+	void *cookie;
+	uint32_t len;
+	int got = fe_ring_get(&q->ring, &cookie, &len), err;
+
+	if (got <= 0)
+		return got ? load_fail(q->load, got, "used ring of queue %u", q->ring.index) : 0;
+	err = load_back(q, cookie, len);
+	return err ? err : 1;
+}
+
+/* Take those which have come back, and send them once more. */
+static int load_reap(struct load_queue *q)
+{
+	int (*const next)(struct load_queue *) = load_recycles(q) ? load_recycle : load_replace;
+	struct load *l = q->load;
+	unsigned int n;
+	int got = 1;
+
+	for (n = 0; n < LOAD_BURST && (got = next(q)) > 0; n++)
+		;
 	if (got < 0)
-		return load_fail(l, got, "used ring of queue %u", q->ring.index);
+		return got;
 	if (n) {
 		l->heard = l->now;
 		fe_ring_submit(&q->ring);

@@ -156,7 +156,14 @@ end_serving rng
 serve_net null --port=null --packet-size=1500
 runs "packets sent" "sent " net --requests=5000 --verify "$tmp/null.sock"
 runs "packets received" "received " net --dir=rx --requests=5000 --verify "$tmp/null.sock"
-runs "in both directions" "received " net --dir=both --requests=5000 --size=1500 --packed --verify "$tmp/null.sock"
+for rings in "" --packed "--indirect --packed" --mergeable "--in-order --packed" "--in-order --mergeable"; do
+	for verify in "" --verify; do
+		# shellcheck disable=SC2086 # several words, or none
+		runs "in both directions, ${rings:-split} $verify" "received " \
+			net --dir=both --requests=5000 --size=1500 $rings $verify "$tmp/null.sock"
+	done
+done
+runs "long packets" "sent " net --size=65000 --indirect --depth=8 --requests=1000 "$tmp/null.sock"
 broken "packets without room for what is verified" "have no room" net --verify --size=20 "$tmp/null.sock"
 end_serving null
 serve_net silent --port=null
