@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tools/rounds.h"
 #include "tools/tool.h"
 #include "util.h"
 
@@ -22,7 +23,7 @@ struct options {
 	unsigned int rw, dir;
 	uint64_t area;
 	const char *lun;		/* NULL: 0:0 */
-	unsigned int time_s, requests, pid, timeout_ms, rounds;
+	unsigned int time_s, time_ms, requests, pid, timeout_ms, rounds;
 	const char *second;		/* NULL: the same device type */
 	bool packed, indirect, in_order, mergeable, poll, irq, verify, json;
 	const char *load_cpu, *backend_cpus;
@@ -48,6 +49,8 @@ static const struct option_def common_defs[] = {
 	  .help = "entries of a ring (default: what the depth takes, at least 128)" },
 	{ "time", OPTION_NUMBER, FIELD(time_s), .arg = "S", .min = 1, .max = 86400,
 	  .help = "seconds to measure (default 5; comparing: 1)" },
+	{ "time-ms", OPTION_NUMBER, FIELD(time_ms), .arg = "N", .min = 10, .max = 86400000,
+	  .help = "the same in milliseconds" },
 	{ "requests", OPTION_NUMBER, FIELD(requests), .arg = "N", .min = 1, .max = UINT32_MAX,
 	  .help = "end after so many requests instead" },
 	{ "packed", OPTION_FLAG, FIELD(packed), .help = "packed rings" },
@@ -100,7 +103,7 @@ static const struct option_def net_defs[] = {
 };
 
 static const struct option_def compare_defs[] = {
-	{ "rounds", OPTION_NUMBER, FIELD(rounds), .arg = "N", .min = 1, .max = BENCH_ROUNDS_MAX,
+	{ "rounds", OPTION_NUMBER, FIELD(rounds), .arg = "N", .min = 1, .max = ROUNDS_MAX,
 	  .help = "how often (default 7)" },
 	{ "second", OPTION_TEXT, FIELD(second), .arg = "TYPE",
 	  .help = "device type of the second back-end (default: that of the first)" },
@@ -188,7 +191,7 @@ static int options_make(const struct options *o, struct bench *b)
 			.indirect = o->indirect, .poll = o->poll, .verify = o->verify,
 			.timeout_ms = (int)o->timeout_ms,
 		},
-		.time_s = o->time_s, .requests = o->requests, .pid = o->pid, .json = o->json,
+		.time_ms = o->time_ms ? o->time_ms : o->time_s * 1000, .requests = o->requests, .pid = o->pid, .json = o->json,
 		.rounds = o->rounds, .second = o->second ? load_find(o->second) : b->ops,
 		.load_cpu = o->load_cpu, .backend_cpus = o->backend_cpus,
 	};

@@ -11,13 +11,11 @@
 
 #include "tools/load.h"
 
-#define BENCH_ROUNDS_MAX 99u
-
 /* What is asked for on the command line. */
 struct bench {
 	const struct load_ops *ops;
 	struct load_params params;
-	unsigned int time_s;		/* of a run or round */
+	unsigned int time_ms;		/* of a run or round */
 	unsigned int requests;		/* instead; 0: as many as fit into the time */
 	unsigned int pid;		/* of the back-end; 0: not told */
 	bool json;

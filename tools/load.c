@@ -353,9 +353,9 @@ static int load_add(struct load_queue *q, struct load_slot *s)
 {
 	struct load *l = q->load;
 
-	if (!l->left || !l->ops->prepare(q, s))
-		return 0;
 	/* Buffers wait for what comes; nobody asked for them. */
+	if ((q->role == LOAD_ACTIVE && !l->left) || !l->ops->prepare(q, s))
+		return 0;
 	if (q->role == LOAD_ACTIVE)
 		l->left--;
 	s->sent = l->now;

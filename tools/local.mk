@@ -18,7 +18,8 @@ tools_vhost_probe_LDADD = tools/libload.la daemons/libdaemons.la $(JSON_LIBS)
 bin_PROGRAMS += tools/vhost-bench
 tools_vhost_bench_SOURCES = \
 	tools/bench.c tools/bench.h tools/bench_compare.c tools/bench_print.c tools/bench_run.c \
-	tools/calm.c tools/calm.h tools/spawn.c tools/spawn.h tools/tool.c tools/tool.h
+	tools/calm.c tools/calm.h tools/rounds.c tools/rounds.h tools/spawn.c tools/spawn.h \
+	tools/tool.c tools/tool.h
 tools_vhost_bench_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tools_vhost_bench_LDADD = tools/libload.la daemons/libdaemons.la $(JSON_LIBS)
 

@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Benchmarks, run by hand through the scripts: vhost-bench does the work for disks.
-check_PROGRAMS += tests/bench/bench_net tests/bench/bench_tap
-tests_bench_bench_net_SOURCES = \
-	tests/bench/bench.c tests/bench/bench.h tests/bench/bench_net.c \
-	tests/bench/net_load.c tests/bench/net_load.h
-tests_bench_bench_net_LDADD = frontend/libfrontend.la
-
+# Benchmarks, run by hand through the scripts: vhost-bench does the work but for taps.
+check_PROGRAMS += tests/bench/bench_tap
 tests_bench_bench_tap_SOURCES = \
-	tests/bench/bench.c tests/bench/bench.h tests/bench/bench_tap.c \
-	tests/bench/net_load.c tests/bench/net_load.h tests/bench/tap_wire.c tests/bench/tap_wire.h
-tests_bench_bench_tap_LDADD = frontend/libfrontend.la
+	tests/bench/bench_tap.c tests/bench/bench_tap.h tests/bench/tap_bare.c \
+	tests/bench/tap_guest.c tests/bench/tap_wire.c tests/bench/tap_wire.h \
+	tools/calm.c tools/calm.h tools/rounds.c tools/rounds.h tools/tool.c tools/tool.h
+tests_bench_bench_tap_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
+tests_bench_bench_tap_LDADD = tools/libload.la daemons/libdaemons.la $(JSON_LIBS)
 
 EXTRA_DIST += \
-	tests/bench/blk.sh tests/bench/lib.sh tests/bench/net.sh tests/bench/scsi.sh \
-	tests/bench/tap.sh tests/bench/tcp.sh
+	tests/bench/blk.sh tests/bench/lib.sh tests/bench/net.sh tests/bench/peers.sh \
+	tests/bench/scsi.sh tests/bench/tap.sh tests/bench/tcp.sh
