@@ -26,6 +26,7 @@ struct options {
 	unsigned int time_s, time_ms, requests, pid, timeout_ms, rounds;
 	const char *second;		/* NULL: the same device type */
 	bool packed, indirect, in_order, mergeable, poll, irq, verify, json;
+	bool second_split;
 	const char *load_cpu, *backend_cpus;
 };
 
@@ -107,6 +108,8 @@ static const struct option_def compare_defs[] = {
 	  .help = "how often (default 7)" },
 	{ "second", OPTION_TEXT, FIELD(second), .arg = "TYPE",
 	  .help = "device type of the second back-end (default: that of the first)" },
+	{ "second-split", OPTION_FLAG, FIELD(second_split),
+	  .help = "split rings for the second, which may have no others" },
 	{ "load-cpu", OPTION_TEXT, FIELD(load_cpu), .arg = "N",
 	  .help = "the CPU for the load (default: the first)" },
 	{ "backend-cpus", OPTION_TEXT, FIELD(backend_cpus), .arg = "N[,N...]",
@@ -193,7 +196,7 @@ static int options_make(const struct options *o, struct bench *b)
 		},
 		.time_ms = o->time_ms ? o->time_ms : o->time_s * 1000, .requests = o->requests, .pid = o->pid, .json = o->json,
 		.rounds = o->rounds, .second = o->second ? load_find(o->second) : b->ops,
-		.load_cpu = o->load_cpu, .backend_cpus = o->backend_cpus,
+		.second_split = o->second_split, .load_cpu = o->load_cpu, .backend_cpus = o->backend_cpus,
 	};
 	/* All other options must mean the same to both. */
 	if (!b->second || b->second->disk != b->ops->disk || b->second->pairs != b->ops->pairs) {

@@ -21,6 +21,7 @@ struct bench {
 	bool json;
 	unsigned int rounds;		/* of a comparison */
 	const struct load_ops *second;	/* the device type of the second one */
+	bool second_split;		/* it gets split rings in any case */
 	const char *load_cpu, *backend_cpus; /* for it; NULL: chosen */
 };
 

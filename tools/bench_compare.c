@@ -13,6 +13,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <linux/virtio_config.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,16 +129,27 @@ static int turn_clock(const struct load *l, const struct spawn *s, clockid_t *cl
 	return bench_clock(peer.pid, clock);
 }
 
-static int turn_measure(const struct bench *b, const struct load_ops *ops, struct load *l,
+/* What is asked of the first, or of the second. */
+static struct load_params turn_params(const struct bench *b, unsigned int which)
+{
+	struct load_params params = b->params;
+
+	if (which && b->second_split)
+		params.features &= ~FE_BIT(VIRTIO_F_RING_PACKED);
+	return params;
+}
+
+static int turn_measure(const struct bench *b, unsigned int which, struct load *l,
 			struct spawn *s, struct bench_result *r)
 {
+	const struct load_params params = turn_params(b, which);
 	clockid_t clock;
 	int err = turn_connect(l, s);
 
 	if (!err && turn_clock(l, s, &clock))
 		err = load_wrong(l, "its CPU time cannot be told");
 	if (!err)
-		err = load_open(l, ops, &b->params);
+		err = load_open(l, which ? b->second : b->ops, &params);
 	if (!err)
 		err = load_start(l);
 	if (!err)
@@ -174,7 +186,7 @@ static int compare_turn(struct compare *c, unsigned int which, struct turn *turn
 		tool_err("%s: %s", c->argv[which][0], strerror(-err));
 		goto out;
 	}
-	err = turn_measure(c->bench, which ? c->bench->second : c->bench->ops, l, &s, r);
+	err = turn_measure(c->bench, which, l, &s, r);
 	if (err)
 		spawn_last_words(&s, words, sizeof(words));
 	if (err && !bench_stopped)

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Benchmarks, run by hand through the scripts: vhost-bench does the work but for taps.
-check_PROGRAMS += tests/bench/bench_tap
+check_PROGRAMS += tests/bench/bench_tap tests/bench/calm tests/bench/ready
+tests_bench_calm_SOURCES = tests/bench/calm.c tools/calm.c tools/calm.h
+tests_bench_calm_LDADD = tools/libload.la
+tests_bench_ready_SOURCES = tests/bench/ready.c tools/spawn.c tools/spawn.h
+tests_bench_ready_LDADD = tools/libload.la
+
 tests_bench_bench_tap_SOURCES = \
 	tests/bench/bench_tap.c tests/bench/bench_tap.h tests/bench/tap_bare.c \
 	tests/bench/tap_guest.c tests/bench/tap_wire.c tests/bench/tap_wire.h \

@@ -22,8 +22,8 @@ for arg; do
 	--a=*) a=${arg#*=} ;;
 	--b=*) b=${arg#*=} ;;
 	--sizes=*) sizes=${arg#*=} ;;
-	--from-guest) directions=(tx) ;;
-	--to-guest) directions=(rx) ;;
+	--from-guest | --dir=tx) directions=(tx) ;;
+	--to-guest | --dir=rx) directions=(rx) ;;
 	--split) rings=("") ;;
 	--packed) rings=(--packed) ;;
 	--irq) options=("${options[@]/--poll/--irq}") ;;

@@ -3,11 +3,22 @@
 # How back-ends are started, ours and others: each function sets the array command to a command in
 # which {} is the socket to listen on.
 
-blk=${VHOST_USER_BLK:-$top_builddir/blk/vhost-user-blk}
-net=${VHOST_USER_NET:-$top_builddir/net/vhost-user-net}
-scsi=${VHOST_USER_SCSI:-$top_builddir/scsi/vhost-user-scsi}
-bench=${VHOST_BENCH:-$top_builddir/tools/vhost-bench}
-bench_tap=${BENCH_TAP:-$top_builddir/tests/bench/bench_tap}
+# built FOLDER/NAME: a program of ours, not libtool's script which calls it.
+built()
+{
+	local program=$top_builddir/$1 real
+
+	real=${program%/*}/.libs/${program##*/}
+	[[ -x $real ]] || real=$program
+	echo "$real"
+}
+
+export LD_LIBRARY_PATH=$top_builddir/libvhost/.libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+blk=${VHOST_USER_BLK:-$(built blk/vhost-user-blk)}
+net=${VHOST_USER_NET:-$(built net/vhost-user-net)}
+scsi=${VHOST_USER_SCSI:-$(built scsi/vhost-user-scsi)}
+bench=${VHOST_BENCH:-$(built tools/vhost-bench)}
+bench_tap=${BENCH_TAP:-$(built tests/bench/bench_tap)}
 qsd=${QSD:-qemu-storage-daemon}
 testpmd=${TESTPMD:-dpdk-testpmd}
 

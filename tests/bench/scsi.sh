@@ -67,10 +67,6 @@ begin "$dir"
 
 if [[ $callgrind ]]; then
 	need valgrind "it is in the package of this name"
-	# What libtool has built is a script which calls the program.
-	export LD_LIBRARY_PATH=$top_builddir/libvhost/.libs
-	[[ ! -e ${scsi%/*}/.libs/${scsi##*/} ]] || scsi=${scsi%/*}/.libs/${scsi##*/}
-	[[ ! -e ${blk%/*}/.libs/${blk##*/} ]] || blk=${blk%/*}/.libs/${blk##*/}
 	few=20000 many=60000
 	for kind in scsi blk; do
 		instructions "$kind" $few

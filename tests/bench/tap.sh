@@ -27,8 +27,8 @@ for arg; do
 	--a=*) a=${arg#*=} ;;
 	--b=*) b=${arg#*=} ;;
 	--sizes=*) sizes=${arg#*=} ;;
-	--from-guest) directions=(tx) ;;
-	--to-guest) directions=(rx) ;;
+	--from-guest | --dir=tx) directions=(tx) ;;
+	--to-guest | --dir=rx) directions=(rx) ;;
 	--help) sed -n '3,14s/^# \?//p' "$0"; exit 0 ;;
 	*) options+=("$arg") ;;
 	esac

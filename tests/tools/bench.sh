@@ -233,8 +233,13 @@ mapfile -t a < <(blk a.img)
 mapfile -t b < <(blk b.img)
 runs "two are compared" "^per second .*(.*)" compare blk --rounds=2 --requests=2000 -- "${a[@]}" -- "${b[@]}"
 runs "two are compared, in JSON" '"ratio"' compare --json --rounds=1 --requests=500 --packed -- "${a[@]}" -- "${b[@]}"
+runs "two, of which one has packed rings" "^per second .*(.*)" compare --rounds=1 --requests=500 --packed --second-split -- \
+	"${a[@]}" -- "${b[@]}" --packed=off
 runs "two of different types" "^per second .*(.*)" compare scsi --second=blk --rounds=1 --requests=500 -- \
 	"$top_builddir/scsi/vhost-user-scsi" --socket-path={} --lun=0,file=a.img -- "${b[@]}"
+runs "two networks, by time" "3 rounds of 0.05 s" compare net --rounds=3 --time-ms=50 --poll -- \
+	"$top_builddir/net/vhost-user-net" --socket-path={} --port=null -- \
+	"$top_builddir/net/vhost-user-net" --socket-path={} --port=null
 equal "they leave nothing behind" "$before" "$(listing)"
 refused_with "a command which is not there" 3 "nonesuch: No such file" "$daemon" compare -- nonesuch {} -- "${b[@]}"
 refused_with "a command which ends" 3 "it ended with status 1 before it listened" "$daemon" compare -- false {} -- "${b[@]}"
