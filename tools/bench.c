@@ -23,7 +23,7 @@ struct options {
 	unsigned int rw, dir;
 	uint64_t area;
 	const char *lun;		/* NULL: 0:0 */
-	unsigned int time_s, time_ms, requests, pid, timeout_ms, rounds;
+	unsigned int time_s, time_ms, requests, pid, timeout_ms, rounds, tries;
 	const char *second;		/* NULL: the same device type */
 	bool packed, indirect, in_order, mergeable, poll, irq, verify, json;
 	bool second_split;
@@ -106,6 +106,8 @@ static const struct option_def net_defs[] = {
 static const struct option_def compare_defs[] = {
 	{ "rounds", OPTION_NUMBER, FIELD(rounds), .arg = "N", .min = 1, .max = ROUNDS_MAX,
 	  .help = "how often (default 7)" },
+	{ "tries", OPTION_NUMBER, FIELD(tries), .arg = "N", .min = 1, .max = 99,
+	  .help = "as many times as often at most, if disturbed (default 3)" },
 	{ "second", OPTION_TEXT, FIELD(second), .arg = "TYPE",
 	  .help = "device type of the second back-end (default: that of the first)" },
 	{ "second-split", OPTION_FLAG, FIELD(second_split),
@@ -195,7 +197,7 @@ static int options_make(const struct options *o, struct bench *b)
 			.timeout_ms = (int)o->timeout_ms,
 		},
 		.time_ms = o->time_ms ? o->time_ms : o->time_s * 1000, .requests = o->requests, .pid = o->pid, .json = o->json,
-		.rounds = o->rounds, .second = o->second ? load_find(o->second) : b->ops,
+		.rounds = o->rounds, .tries = o->tries, .second = o->second ? load_find(o->second) : b->ops,
 		.second_split = o->second_split, .load_cpu = o->load_cpu, .backend_cpus = o->backend_cpus,
 	};
 	/* All other options must mean the same to both. */

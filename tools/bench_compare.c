@@ -264,7 +264,7 @@ int bench_compare(const struct bench *b, char **a_argv, char **b_argv)
 	c->live = isatty(STDERR_FILENO);
 	bench_describe(b, text, sizeof(text));
 	c->rounds = (struct rounds){
-		.wanted = b->rounds, .time_ms = b->time_ms, .type = b->ops->name, .load = text,
+		.wanted = b->rounds, .tries = b->tries, .time_ms = b->time_ms, .type = b->ops->name, .load = text,
 		.names = { basename(a_argv[0]), basename(b_argv[0]) },
 	};
 	if (compare_cpus(c)) {

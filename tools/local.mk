@@ -26,8 +26,9 @@ tools_vhost_bench_LDADD = tools/libload.la daemons/libdaemons.la $(JSON_LIBS)
 check_PROGRAMS += tests/tools/bad_backend tests/tools/reflect
 tests_tools_bad_backend_LDADD =
 tests_tools_reflect_LDADD =
-TESTS += tests/tools/bench.sh tests/tools/probe.sh
-EXTRA_DIST += tests/tools/bench.sh tests/tools/lib-tools.sh tests/tools/probe.sh
+TESTS += tests/tools/bench.sh tests/tools/probe.sh tests/tools/report.sh
+EXTRA_DIST += tests/tools/bench.sh tests/tools/lib-tools.sh tests/tools/probe.sh \
+	tests/tools/report.lines tests/tools/report.sh
 
 if HAVE_CHECK
 check_PROGRAMS += tests/unit/test_hist

@@ -13,7 +13,7 @@
 #include "tools/calm.h"
 #include "util.h"
 
-/* How many times as many rounds as wanted are tried. */
+/* How many times as many rounds as wanted are tried, unless somebody knows better. */
 #define ROUNDS_TRIES	3u
 
 struct turn *rounds_current(struct rounds *r)
@@ -24,11 +24,12 @@ struct turn *rounds_current(struct rounds *r)
 void rounds_end(struct rounds *r, double worst)
 {
 	unsigned int needed = r->wanted - r->num;
+	unsigned int most = r->wanted * (r->tries ? r->tries : ROUNDS_TRIES);
 	bool disturbed = worst > CALM_LIMIT;
 
 	r->tried++;
 	/* As long as there may be enough calm ones. */
-	if (disturbed && r->wanted * ROUNDS_TRIES - r->tried >= needed)
+	if (disturbed && most - r->tried >= needed)
 		return;
 	r->disturbed += disturbed;
 	r->num++;

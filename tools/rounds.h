@@ -24,6 +24,7 @@ struct rounds {
 	struct turn turns[ROUNDS_MAX][2];
 	unsigned int num;		/* done, and counting */
 	unsigned int wanted;
+	unsigned int tries;		/* as many times as many are tried at most; 0: 3 */
 	unsigned int tried;		/* with those which did not count */
 	unsigned int disturbed;		/* of those which count */
 	unsigned int time_ms;		/* of a turn */

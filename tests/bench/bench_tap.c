@@ -164,7 +164,7 @@ static void run(const struct tap_bench *b, struct tap_target *ts)
 {
 	cpu_set_t home = tap_core(TAP_LOAD_CORE), cpus = home;
 	struct rounds r = {
-		.wanted = b->rounds, .time_ms = b->time_ms, .type = "tap",
+		.wanted = b->rounds, .tries = b->tries, .time_ms = b->time_ms, .type = "tap",
 		.names = { ts[0].name, ts[1].name },
 	};
 	struct calm calm;
@@ -242,7 +242,7 @@ static void target_close(struct tap_target *t)
 
 /* The command line, before it is a struct tap_bench. */
 struct options {
-	unsigned int dir, ring_size, rounds, time_ms, pace_us;
+	unsigned int dir, ring_size, rounds, tries, time_ms, pace_us;
 	uint64_t size;
 	bool packed, irq, no_offloads, json;
 };
@@ -265,6 +265,8 @@ static const struct option_def defs[] = {
 	  .help = "entries of a ring (default 256)" },
 	{ "rounds", OPTION_NUMBER, FIELD(rounds), .arg = "N", .min = 1, .max = ROUNDS_MAX,
 	  .help = "how often (default 9)" },
+	{ "tries", OPTION_NUMBER, FIELD(tries), .arg = "N", .min = 1, .max = 99,
+	  .help = "as many times as often at most, if disturbed (default 3)" },
 	{ "time-ms", OPTION_NUMBER, FIELD(time_ms), .arg = "N", .min = 1, .max = 60000,
 	  .help = "milliseconds of a turn (default 300)" },
 	{ "json", OPTION_FLAG, FIELD(json), .help = "print a JSON object" },
@@ -287,7 +289,7 @@ static struct tap_bench options_make(const struct options *o)
 			.features_maybe = FE_BIT(VIRTIO_RING_F_EVENT_IDX),
 			.indirect = true, .poll = !o->irq, .timeout_ms = FE_TIMEOUT_MS,
 		},
-		.rounds = o->rounds, .time_ms = o->time_ms, .pace_us = o->pace_us, .json = o->json,
+		.rounds = o->rounds, .tries = o->tries, .time_ms = o->time_ms, .pace_us = o->pace_us, .json = o->json,
 	};
 }
 

@@ -17,7 +17,7 @@
 /* What is asked for on the command line. */
 struct tap_bench {
 	struct load_params params;	/* dir: LOAD_TX or LOAD_RX */
-	unsigned int rounds;
+	unsigned int rounds, tries;	/* see struct rounds */
 	unsigned int time_ms;		/* of a turn */
 	unsigned int pace_us;		/* one packet in this time only; 0: as many as possible */
 	bool json;

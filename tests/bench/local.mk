@@ -15,4 +15,7 @@ tests_bench_bench_tap_LDADD = tools/libload.la daemons/libdaemons.la $(JSON_LIBS
 
 EXTRA_DIST += \
 	tests/bench/blk.sh tests/bench/lib.sh tests/bench/net.sh tests/bench/peers.sh \
-	tests/bench/scsi.sh tests/bench/tap.sh tests/bench/tcp.sh
+	tests/bench/report tests/bench/report-blk.sh tests/bench/report-daemons.sh \
+	tests/bench/report-facts.sh tests/bench/report-lib.sh tests/bench/report-net.sh \
+	tests/bench/report-plot.sh tests/bench/report.awk tests/bench/scsi.sh tests/bench/tap.sh \
+	tests/bench/tcp.sh

@@ -4,12 +4,12 @@
 
 image_size=256M
 
-# image DIR: an image of real blocks there, in image.
+# image DIR [FLAG]: an image of real blocks there, in image, written with this flag of dd's.
 image()
 {
 	image=$1/disk.img
-	[[ -e $image ]] || dd if=/dev/zero of="$image" bs=1M count="${image_size%M}" status=none ||
-		die "no room for $image"
+	[[ -e $image ]] || dd if=/dev/zero of="$image" bs=1M count="${image_size%M}" conv=fsync \
+		${2:+oflag="$2"} status=none || die "no room for $image, or it does not do O_DIRECT"
 }
 
 section_blk_null()
@@ -73,7 +73,7 @@ section_tmpfs()
 
 section_disk()
 {
-	image "$disk"
+	image "$disk" direct
 	disks ,cache.direct=on,aio=io_uring --cache=none
 	disk_rows "image on disk, O_DIRECT" disk "IOPS least 1;CPU most 0.7" \
 		"IOPS least 1;CPU most 0.7" "IOPS least 1;CPU most 0.7"
@@ -90,7 +90,7 @@ section_depths()
 			image "$shm"
 			disks ""
 		else
-			image "$disk"
+			image "$disk" direct
 			disks ,cache.direct=on,aio=io_uring --cache=none
 		fi
 		for depth in 4 16 64; do
@@ -174,7 +174,7 @@ section_disk_bare()
 	local rw depth goal
 
 	against="fio io_uring on the bare file"
-	image "$disk"
+	image "$disk" direct
 	peer fio fio && serve --cache=none
 	for rw in randread randwrite; do
 		for depth in 1 32 128; do

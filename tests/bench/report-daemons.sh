@@ -28,7 +28,7 @@ idle()
 	pids+=($driver)
 	# As soon as it has used up some CPU time, there is load.
 	for ((i = 0; i < 300; i++)); do
-		[[ $(awk '{ print $14 + $15 > 20 }' "/proc/$driver/stat" 2>/dev/null) == 1 ]] && break
+		[[ $(awk '{ print ($14 + $15 > 20) }' "/proc/$driver/stat" 2>/dev/null) == 1 ]] && break
 		sleep 0.1
 	done
 	kill -STOP $driver

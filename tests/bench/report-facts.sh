@@ -16,7 +16,7 @@ version()
 # The file system of a folder.
 file_system()
 {
-	stat -f -c %T "$1"
+	df --output=fstype "$1" | tail -n 1
 }
 
 # The commit, with a mark if the tree is another one.
@@ -29,13 +29,13 @@ facts()
 {
 	fact processor "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)"
 	fact cores "$(nproc)"
-	fact "virtual machine" "$(systemd-detect-virt 2>/dev/null)"
+	fact "virtual machine" "$(systemd-detect-virt --vm 2>/dev/null | grep -v none)"
 	fact memory "$(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)"
 	fact kernel "$(uname -sr)"
 	fact system "$(. /etc/os-release && echo "$PRETTY_NAME")"
 	fact disk "$(file_system "$disk")"
 	fact libvhost "$("$blk" --version | head -n 1), commit $(commit)"
-	fact compiler "$(sed -n 's/^CC = //p; s/^CFLAGS = //p' "$top_builddir/Makefile" | paste -sd' '), $(version gcc --version)"
+	fact compiler "$(version gcc --version), $(sed -n 's/^CFLAGS = //p' "$top_builddir/Makefile")"
 	command -v "$qsd" >/dev/null && fact qemu-storage-daemon "$(version "$qsd" --version)"
 	command -v "$testpmd" >/dev/null && fact DPDK "$(dpkg-query -W -f '${Version}' dpdk 2>/dev/null)"
 	command -v fio >/dev/null && fact fio "$(version fio --version)"

@@ -52,7 +52,7 @@ section_tap()
 				continue
 			fi
 			compared "$tests_source/tap.sh" --b=bare --dir="$direction" --sizes="$size" --json \
-				--rounds="$rounds" --time-ms="$time_ms"
+				--rounds="$rounds" --time-ms="$time_ms" --tries="$(tries)"
 		done
 	done
 }

@@ -74,7 +74,8 @@ function pair(a, b)
 	return a == "" ? "" : a " / " b
 }
 
-$1 == "fact" {
+# Lines of several runs may be put together.
+$1 == "fact" && !($2 in fact) {
 	facts[++nfacts] = $2
 	fact[$2] = $3
 }
@@ -131,7 +132,7 @@ END {
 	print "The load is a driver on a core of its own, which looks at the rings instead of waiting for interrupts; disks"
 	print "are given indirect descriptors as Linux does. Back-ends, and the bare loops in their place, have the other"
 	print "core. Before, between and after the turns a short loop is timed on both cores: a round in which it took 15 %"
-	print "longer than its best is done again, until three times as many as wanted have been tried.\n"
+	print "longer than its best is done again, at most until three times as many as wanted have been tried, and less often\nwhen time runs out.\n"
 	printf "Here that was %d rounds which were done again, and %d which count although they were disturbed.\n\n", repeated, disturbed
 	print "Wake-ups are how often any thread of a daemon ran, for whatever reason, while its guest, connected and with"
 	print "its rings set up, stood still. Own memory is what is resident of the daemon without the guest's memory;"
