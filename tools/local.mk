@@ -24,6 +24,8 @@ tools_vhost_bench_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tools_vhost_bench_LDADD = tools/libload.la daemons/libdaemons.la $(JSON_LIBS)
 
 check_PROGRAMS += tests/tools/bad_backend tests/tools/reflect
+tests_tools_bad_backend_SOURCES = \
+	tests/tools/bad_backend.c tests/tools/bad_ring.c tests/tools/bad_ring.h
 tests_tools_bad_backend_LDADD =
 tests_tools_reflect_LDADD =
 TESTS += tests/tools/bench.sh tests/tools/probe.sh tests/tools/report.sh

@@ -80,6 +80,22 @@ broken "a process which is not there" "--pid=$!: there is no such process" blk -
 usage "--pid=4194305: not in the range" blk --pid=4194305 s
 end_serving idle
 
+# They answer all messages, and serve rings wrongly: a device's name is no reason to trust it.
+while read -r mode word; do
+	serve_bad "$mode"
+	for how in --irq --poll; do
+		broken "a ring which is served wrongly: $mode, $how" "$word" blk $quick $how --depth=8 "$tmp/$mode.sock"
+	done
+	end_serving "$mode"
+done <<-END
+	alien used ring of queue 0: the back-end's answer is not what
+	twice used ring of queue 0: the back-end's answer is not what
+	long used ring of queue 0: the back-end's answer is not what
+	mute a request has come back without status
+	jump used ring of queue 0: the back-end's answer is not what
+	dies the back-end has closed the connection
+END
+
 # --- Our daemons ---
 
 # runs NAME WORD TYPE ARG...: it ends with success, and says this.
@@ -119,6 +135,14 @@ serve_blk blk
 disk_rows blk blk
 runs "the back-end's CPU time" "back-end [0-9]* ns" blk --requests=100 --pid="${pids[blk]}" "$tmp/blk.sock"
 runs "for a time" "rate " blk --time=1 "$tmp/blk.sock"
+if command -v script >/dev/null; then
+	script -qec "$daemon blk --time=1 $tmp/blk.sock" /dev/null >"$tmp/terminal" </dev/null
+	check "on a terminal it tells how it goes" grep -q " s .* IOPS .* 32 in flight" "$tmp/terminal"
+	timeout 60 "$daemon" blk --requests=100 "$tmp/blk.sock" >/dev/null 2>"$tmp/terminal"
+	equal "and only there" 0 "$(wc -c <"$tmp/terminal")"
+else
+	echo "# no script(1): nothing is tried on a terminal"
+fi
 # Requests in flight are their rate times their latency, however fast all is.
 in_flight()
 {
