@@ -6,7 +6,7 @@ blk_libblk_la_LIBADD = storage/libstorage.la libvhost/libvhost.la
 
 bin_PROGRAMS += blk/vhost-user-blk
 blk_vhost_user_blk_SOURCES = blk/main.c
-blk_vhost_user_blk_LDADD = blk/libblk.la daemons/libdaemons.la $(JSON_LIBS)
+blk_vhost_user_blk_LDADD = daemons/libdaemons.la blk/libblk.la $(JSON_LIBS)
 
 check_PROGRAMS += tests/daemon/give_fd
 tests_daemon_give_fd_SOURCES = tests/daemon/give_fd.c
@@ -14,6 +14,11 @@ tests_daemon_give_fd_LDADD = frontend/libfrontend.la
 
 TESTS += tests/daemon/cli-blk.sh
 EXTRA_DIST += tests/daemon/cli-blk.sh
+
+check_PROGRAMS += tests/unit/blk_steps
+tests_unit_blk_steps_LDADD = tests/libstepped.la blk/libblk.la frontend/libfrontend.la
+TESTS += tests/unit/blk-instructions.sh
+EXTRA_DIST += tests/unit/blk-instructions.sh
 
 if HAVE_CHECK
 blk_tests = \

@@ -43,8 +43,8 @@ struct virtio_blk_params {
 
 	/* As in vhost_dev_ops.  Control worker. */
 	void (*connection)(void *arg, bool up);
-	/* An operation failed, the first one since the queue's start.  Queue's worker. */
-	void (*io_error)(void *arg, const struct storage_io *io, int err);
+	/* An operation failed which the image ought to support.  Queue's worker. */
+	void (*io_error)(void *arg, struct vhost_queue *q, const struct storage_io *io, int err);
 };
 
 /* Of a queue, since the device was created. */

@@ -17,15 +17,24 @@
 #include "json.h"
 #include "options.h"
 
-struct daemon_run;
+struct daemon_device;
 
 /* One call of a method, until it is ended. */
 struct control_call;
+
+/* What a method is about. */
+enum control_scope {
+	CONTROL_DEVICE,			/* one device: which the parameter "device" names, or the only
+					 * one */
+	CONTROL_ALL,			/* the one which is named, or all */
+	CONTROL_PROCESS,		/* there is no such parameter */
+};
 
 /* A table of methods ends with one without name. */
 struct control_method {
 	const char *name;
 	const char *help;		/* one line */
+	enum control_scope scope;
 	const struct option_def *params; /* fields of values; no lists; NULL: none */
 	size_t size;			/* bytes of values, which are zero where nothing is said */
 	/*
@@ -37,7 +46,8 @@ struct control_method {
 	void (*fn)(struct control_call *call, const void *values);
 };
 
-struct daemon_run *control_run(const struct control_call *call);
+/* NULL: of all devices, which have names. */
+struct daemon_device *control_device(const struct control_call *call);
 
 /* Whether the parameter was said. */
 bool control_given(const struct control_call *call, const char *name);

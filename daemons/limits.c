@@ -23,7 +23,7 @@ struct limits_part {
 };
 
 struct limits {
-	struct daemon_run *run;
+	struct daemon_device *device;
 	struct vhost_limit *limit;
 	struct vhost_limit_params params;	/* in effect */
 	bool on;			/* queues have the limit */
@@ -46,7 +46,7 @@ static void part_put(struct limits_part *part)
 	if (--part->left)
 		return;
 	part->work.fn = limits_back;
-	vhost_worker_post(part->limits->run->control, &part->work);
+	vhost_worker_post(daemon_control(part->limits->device), &part->work);
 }
 
 static void part_paused(struct vhost_queue *q, void *arg)
@@ -81,13 +81,13 @@ static void part_queue(struct limits_part *part, struct vhost_queue *q)
 static void limits_part(struct vhost_work *work)
 {
 	struct limits_part *part = container_of(work, struct limits_part, work);
-	struct daemon_run *run = part->limits->run;
+	const struct daemon_device *device = part->limits->device;
 	struct vhost_queue *q;
 	unsigned int i;
 
 	part->left = 1;
 	part->err = 0;
-	for (i = run->daemon->first_request; (q = vhost_dev_queue(run->dev, i)); i++)
+	for (i = device->run->daemon->first_request; (q = vhost_dev_queue(device->dev, i)); i++)
 		if (vhost_queue_worker(q) == part->worker)
 			part_queue(part, q);
 	part_put(part);
@@ -137,20 +137,21 @@ static void limits_post(struct limits *l, struct vhost_worker *worker)
 
 static void limits_start(struct limits *l, enum limits_task task, struct control_call *call)
 {
+	const struct daemon_device *device = l->device;
 	unsigned int i;
 
 	l->task = task;
 	l->call = call;
 	l->err = 0;
-	limits_post(l, l->run->control);
-	for (i = 0; i < l->run->num_workers; i++)
-		limits_post(l, l->run->workers[i]);
+	limits_post(l, daemon_control(device));
+	for (i = 0; i < device->num_workers; i++)
+		limits_post(l, device->workers[i]);
 }
 
 /* What is under way has to end first; NULL, and the call is ended. */
 static struct limits *limits_idle(struct control_call *call)
 {
-	struct limits *l = control_run(call)->limits;
+	struct limits *l = control_device(call)->limits;
 
 	if (l->task == LIMITS_NONE)
 		return l;
@@ -211,7 +212,7 @@ static void limits_take(struct limits *l, const struct control_call *call,
 		l->params.bytes = params->bps;
 	if (control_given(call, "bps-burst"))
 		l->params.bytes_burst = params->bps_burst;
-	l->params.overhead = l->run->daemon->overhead;
+	l->params.overhead = l->device->run->daemon->overhead;
 	l->on = l->params.requests || l->params.bytes;
 	vhost_limit_set(l->limit, &l->params);
 }
@@ -235,32 +236,32 @@ const struct control_method limits_methods[] = {
 	{ "quiesce", "serve no more requests; answered when those in work have ended",
 	  .fn = method_quiesce },
 	{ "resume", "serve requests again", .fn = method_resume },
-	{ "limits", "how fast requests may be, or are to be", limits_params,
+	{ "limits", "how fast requests may be, or are to be", CONTROL_DEVICE, limits_params,
 	  sizeof(struct limits_params), .fn = method_limits },
 	{ 0 }
 };
 
-bool limits_paused(const struct daemon_run *run)
+bool limits_paused(const struct daemon_device *device)
 {
-	return run->limits && run->limits->paused;
+	return device->limits && device->limits->paused;
 }
 
 /*
  * Life
  */
 
-int limits_new(struct daemon_run *run)
+int limits_new(struct daemon_device *device)
 {
 	struct limits *l;
 	int ret;
 
-	if (!run->daemon->pauses)
+	if (!device->run->daemon->pauses)
 		return 0;
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return -ENOMEM;
-	run->limits = l;
-	l->run = run;
+	device->limits = l;
+	l->device = device;
 	ret = vhost_limit_new(&l->limit);
 	return ret;
 }
@@ -270,22 +271,22 @@ static void limits_leave(void *arg)
 	vhost_queue_set_limit(arg, NULL);
 }
 
-void limits_release(struct daemon_run *run)
+void limits_release(struct daemon_device *device)
 {
 	struct vhost_queue *q;
 	unsigned int i;
 
-	if (!run->limits || !run->limits->on)
+	if (!device->limits || !device->limits->on)
 		return;
-	for (i = 0; (q = vhost_dev_queue(run->dev, i)); i++)
+	for (i = 0; (q = vhost_dev_queue(device->dev, i)); i++)
 		if (vhost_queue_worker(q))
 			vhost_worker_call(vhost_queue_worker(q), limits_leave, q);
 }
 
-void limits_free(struct daemon_run *run)
+void limits_free(struct daemon_device *device)
 {
-	if (run->limits && run->limits->limit)
-		vhost_limit_free(run->limits->limit);
-	free(run->limits);
-	run->limits = NULL;
+	if (device->limits && device->limits->limit)
+		vhost_limit_free(device->limits->limit);
+	free(device->limits);
+	device->limits = NULL;
 }

@@ -56,7 +56,7 @@ static void log_write(char *line, size_t len)
 		;
 }
 
-/* The library names the device, whose name here is the program's. */
+/* The library names the device, and the queue. */
 static void log_library(void *arg, enum vhost_log_level level, const char *text)
 {
 	char line[LOG_LINE_MAX];
@@ -65,7 +65,7 @@ static void log_library(void *arg, enum vhost_log_level level, const char *text)
 	(void)arg;
 	if (level > atomic_load_explicit(&log_level, memory_order_relaxed))
 		return;
-	len = snprintf(line, sizeof(line), "%s%s", log_prefix_of(level), text);
+	len = snprintf(line, sizeof(line), "%s%s: %s", log_prefix_of(level), log_name, text);
 	log_write(line, MIN((size_t)len, sizeof(line) - 1));
 }
 

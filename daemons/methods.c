@@ -15,17 +15,35 @@
  * help, version, config
  */
 
+/* The parameter which says what the method is about. */
+static void method_add_device(struct json_object *params, enum control_scope scope)
+{
+	struct json_object *about;
+
+	if (scope == CONTROL_PROCESS)
+		return;
+	about = json_object_new_object();
+	json_add(about, "type", json_object_new_string("text"));
+	json_add(about, "help", json_object_new_string(
+			 scope == CONTROL_ALL ? "only this device, of several" :
+			 "which device; it can be left out if there is only one"));
+	json_add(params, "device", about);
+}
+
 static struct json_object *method_params(const struct control_method *method)
 {
 	struct json_object *params, *item;
 
-	if (!method->item)
-		return config_describe(method->params);
-	params = config_describe(method->item->keys);
-	item = json_object_new_object();
-	json_add(item, "type", json_object_new_string("text"));
-	json_add(item, "help", json_object_new_string(method->item->arg));
-	json_add(params, method->item->name, item);
+	if (method->item) {
+		params = config_describe(method->item->keys);
+		item = json_object_new_object();
+		json_add(item, "type", json_object_new_string("text"));
+		json_add(item, "help", json_object_new_string(method->item->arg));
+		json_add(params, method->item->name, item);
+	} else {
+		params = config_describe(method->params);
+	}
+	method_add_device(params, method->scope);
 	return params;
 }
 
@@ -66,25 +84,62 @@ static void method_version(struct control_call *call, const void *values)
 
 static void method_config(struct control_call *call, const void *values)
 {
+	const struct daemon_device *device = control_device(call);
+
 	(void)values;
-	control_reply(call, daemon_config(control_run(call)));
+	control_reply(call, device ? daemon_config_device(device) :
+		      daemon_config(control_run(call)));
 }
 
 /*
  * status
+ *
+ * What is said of a device goes into the result, if it is about one; of each of several into an
+ * element of "devices", with its name.
  */
 
-static void method_status_front_end(const struct daemon_run *run, struct json_object *result)
+/* Add to the result what add() has to say about the device, or about each. */
+static void method_add_devices(struct control_call *call, struct json_object *result,
+			       void (*add)(struct daemon_device *device, struct json_object *obj))
 {
-	char features[24];
+	struct daemon_device *device = control_device(call);
+	struct json_object *list, *about;
 
-	json_add(result, "connected", json_object_new_boolean(run->connected));
-	if (!run->connected)
+	if (device) {
+		add(device, result);
 		return;
-	snprintf(features, sizeof(features), "0x%llx",
-		 (unsigned long long)vhost_dev_features(run->dev));
-	json_add(result, "connected-for", json_object_new_int64(time(NULL) - run->connected_at));
-	json_add(result, "features", json_object_new_string(features));
+	}
+	list = json_object_new_array();
+	for_each_device(device, control_run(call)) {
+		about = json_object_new_object();
+		json_add(about, "name", json_object_new_string(device->conf.name));
+		add(device, about);
+		json_object_array_add(list, about);
+	}
+	json_add(result, "devices", list);
+}
+
+static void method_status_device(struct daemon_device *device, struct json_object *result)
+{
+	const struct daemon *d = device->run->daemon;
+	char text[DAEMON_STATUS_SIZE], features[24];
+
+	device_status(device, text, sizeof(text));
+	json_add(result, "status", json_text(text));
+	if (device->limits)
+		json_add(result, "quiesced", json_object_new_boolean(limits_paused(device)));
+	json_add(result, "connected", json_object_new_boolean(device->connected));
+	if (device->connected) {
+		snprintf(features, sizeof(features), "0x%llx",
+			 (unsigned long long)vhost_dev_features(device->dev));
+		json_add(result, "connected-for",
+			 json_object_new_int64(time(NULL) - device->connected_at));
+		json_add(result, "features", json_object_new_string(features));
+	}
+	json_add(result, "queues", json_object_new_int((int)stats_queues(device)));
+	json_add(result, "threads", json_object_new_int((int)device->num_workers));
+	if (d->status)
+		d->status(device, result);
 }
 
 static void method_status(struct control_call *call, const void *values)
@@ -100,13 +155,10 @@ static void method_status(struct control_call *call, const void *values)
 	json_add(result, "status", json_text(text));
 	json_add(result, "running-for", json_object_new_int64(time(NULL) - run->started_at));
 	json_add(result, "stopping", json_object_new_boolean(run->stopping));
-	if (run->limits)
-		json_add(result, "quiesced", json_object_new_boolean(limits_paused(run)));
-	method_status_front_end(run, result);
-	json_add(result, "queues", json_object_new_int((int)stats_queues(run)));
-	json_add(result, "threads", json_object_new_int((int)run->num_workers));
-	if (run->daemon->status)
-		run->daemon->status(run, result);
+	if (control_device(call) && control_device(call)->conf.name)
+		json_add(result, "device",
+			 json_object_new_string(control_device(call)->conf.name));
+	method_add_devices(call, result, method_status_device);
 	control_reply(call, result);
 }
 
@@ -116,13 +168,17 @@ static void method_status(struct control_call *call, const void *values)
 
 static void method_stats_done(struct daemon_run *run, void *arg)
 {
-	control_reply(arg, stats_json(run));
+	struct json_object *result = json_object_new_object();
+
+	(void)run;
+	method_add_devices(arg, result, stats_add);
+	control_reply(arg, result);
 }
 
 static void method_metrics_done(struct daemon_run *run, void *arg)
 {
 	size_t len = 0;
-	char *text = metrics_text(run, &len);
+	char *text = metrics_text(run, control_device(arg), &len);
 
 	if (text)
 		control_reply(arg, json_object_new_string_len(text, (int)len));
@@ -133,7 +189,11 @@ static void method_metrics_done(struct daemon_run *run, void *arg)
 
 static void method_reset_done(struct daemon_run *run, void *arg)
 {
-	stats_reset(run);
+	struct daemon_device *device;
+
+	for_each_device(device, run)
+		if (!control_device(arg) || device == control_device(arg))
+			stats_reset(device);
 	control_reply(arg, NULL);
 }
 
@@ -201,15 +261,15 @@ static void method_quit(struct control_call *call, const void *values)
 }
 
 const struct control_method control_methods[] = {
-	{ "help", "what there is to ask for", .fn = method_help },
-	{ "version", "which program this is", .fn = method_version },
-	{ "status", "what it does at the moment", .fn = method_status },
-	{ "stats", "counters of the device and of each queue", .fn = method_stats },
-	{ "stats-reset", "let the counters of stats begin at zero", .fn = method_stats_reset },
-	{ "metrics", "the counters as OpenMetrics text", .fn = method_metrics },
-	{ "config", "the options which have been set", .fn = method_config },
-	{ "log-level", "what is said on stderr, or what is to be", level_params,
-	  sizeof(struct level_params), .fn = method_log_level },
-	{ "quit", "drain, and end the process", .fn = method_quit },
+	{ "help", "what there is to ask for", .scope = CONTROL_PROCESS, .fn = method_help },
+	{ "version", "which program this is", .scope = CONTROL_PROCESS, .fn = method_version },
+	{ "status", "what it does at the moment", .scope = CONTROL_ALL, .fn = method_status },
+	{ "stats", "counters of the device and of each queue", .scope = CONTROL_ALL, .fn = method_stats },
+	{ "stats-reset", "let the counters of stats begin at zero", .scope = CONTROL_ALL, .fn = method_stats_reset },
+	{ "metrics", "the counters as OpenMetrics text", .scope = CONTROL_ALL, .fn = method_metrics },
+	{ "config", "the options which have been set", .scope = CONTROL_ALL, .fn = method_config },
+	{ "log-level", "what is said on stderr, or what is to be", CONTROL_PROCESS,
+	  level_params, sizeof(struct level_params), .fn = method_log_level },
+	{ "quit", "drain, and end the process", .scope = CONTROL_PROCESS, .fn = method_quit },
 	{ 0 }
 };

@@ -17,10 +17,26 @@
  * Text
  */
 
-/* Whether there is anything to say about the queue. */
-static bool metrics_has(const struct stats_queue *sq)
+/* A family's lines stand together, those of all devices. */
+struct metrics {
+	FILE *out;
+	const struct daemon *daemon;
+	const struct daemon_device *first, *end;
+};
+
+/* A line's labels, in braces: the device's name, if it has one, the queue's number, if it is >= 0. */
+static void metrics_labels(FILE *out, const struct daemon_device *device, int queue)
 {
-	return sq->size || sq->common.kicks || sq->common.requests;
+	const char *name = device->conf.name, *sep = name && queue >= 0 ? "," : "";
+
+	if (!name && queue < 0)
+		return;
+	fputc('{', out);
+	if (name)
+		fprintf(out, "device=\"%s\"%s", name, sep);
+	if (queue >= 0)
+		fprintf(out, "queue=\"%d\"", queue);
+	fputc('}', out);
 }
 
 static void metrics_family(FILE *out, const char *name, const char *type)
@@ -28,113 +44,187 @@ static void metrics_family(FILE *out, const char *name, const char *type)
 	fprintf(out, "# TYPE vhost_user_%s %s\n", name, type);
 }
 
-static void metrics_common(FILE *out, const struct daemon_run *run)
+static void metrics_count(FILE *out, const char *name, const struct daemon_device *device,
+			  int queue, uint64_t value)
+{
+	fprintf(out, "vhost_user_%s_total", name);
+	metrics_labels(out, device, queue);
+	fprintf(out, " %" PRIu64 "\n", value);
+}
+
+/* A queue of a device, one after the other, of which there is something to say; false: no more. */
+struct metrics_place {
+	const struct daemon_device *device;
+	unsigned int queue, next;
+	const struct stats_queue *stats;
+};
+
+static bool metrics_next(const struct metrics *m, struct metrics_place *at)
+{
+	if (!at->device)
+		at->device = m->first;
+	while (at->device < m->end) {
+		if (at->next == stats_queues(at->device)) {
+			at->device++;
+			at->next = 0;
+			continue;
+		}
+		at->queue = at->next++;
+		at->stats = stats_queue(at->device, at->queue);
+		if (at->stats->size || at->stats->common.kicks || at->stats->common.requests)
+			return true;
+	}
+	return false;
+}
+
+static void metrics_common(const struct metrics *m)
 {
 	const struct stats_common *row;
-	unsigned int i;
 
 	for (row = stats_common; row->name; row++) {
-		metrics_family(out, row->name, "counter");
-		for (i = 0; i < stats_queues(run); i++)
-			if (metrics_has(stats_queue(run, i)))
-				fprintf(out, "vhost_user_%s_total{queue=\"%u\"} %" PRIu64 "\n",
-					row->name, i, stats_common_value(stats_queue(run, i), row));
+		struct metrics_place at = { 0 };
+
+		metrics_family(m->out, row->name, "counter");
+		while (metrics_next(m, &at))
+			metrics_count(m->out, row->name, at.device, (int)at.queue,
+				      stats_common_value(at.stats, row));
 	}
 }
 
-static void metrics_own(FILE *out, const struct daemon_run *run)
+static void metrics_own(const struct metrics *m)
 {
-	const char *const *name = run->daemon->counters;
-	unsigned int i, n;
+	const char *const *name = m->daemon->counters;
+	unsigned int n;
 
 	for (n = 0; name && name[n]; n++) {
-		metrics_family(out, name[n], "counter");
-		for (i = 0; i < stats_queues(run); i++)
-			if (metrics_has(stats_queue(run, i)))
-				fprintf(out, "vhost_user_%s_total{queue=\"%u\"} %" PRIu64 "\n",
-					name[n], i, stats_queue(run, i)->own[n]);
+		struct metrics_place at = { 0 };
+
+		metrics_family(m->out, name[n], "counter");
+		while (metrics_next(m, &at))
+			metrics_count(m->out, name[n], at.device, (int)at.queue, at.stats->own[n]);
 	}
 }
 
-static void metrics_gauges(FILE *out, const struct daemon_run *run)
+static void metrics_connected(const struct metrics *m)
 {
-	unsigned int i;
+	const struct daemon_device *device;
 
-	metrics_family(out, "connected", "gauge");
-	fprintf(out, "vhost_user_connected %d\n", run->connected);
-	metrics_family(out, "outstanding", "gauge");
-	for (i = 0; i < stats_queues(run); i++)
-		if (metrics_has(stats_queue(run, i)))
-			fprintf(out, "vhost_user_outstanding{queue=\"%u\"} %u\n", i,
-				stats_queue(run, i)->outstanding);
-	metrics_family(out, "oldest_seconds", "gauge");
-	fprintf(out, "# UNIT vhost_user_oldest_seconds seconds\n");
-	for (i = 0; i < stats_queues(run); i++)
-		if (metrics_has(stats_queue(run, i)))
-			fprintf(out, "vhost_user_oldest_seconds{queue=\"%u\"} %.9f\n", i,
-				(double)stats_queue(run, i)->latency.oldest / 1e9);
+	metrics_family(m->out, "connected", "gauge");
+	for (device = m->first; device < m->end; device++) {
+		fprintf(m->out, "vhost_user_connected");
+		metrics_labels(m->out, device, -1);
+		fprintf(m->out, " %d\n", device->connected);
+	}
 }
 
-static void metrics_histogram(FILE *out, unsigned int queue, const struct vhost_queue_latency *l)
+static void metrics_gauges(const struct metrics *m)
 {
-	const char *name = "vhost_user_latency_seconds";
+	struct metrics_place out = { 0 }, old = { 0 };
+
+	metrics_family(m->out, "outstanding", "gauge");
+	while (metrics_next(m, &out)) {
+		fprintf(m->out, "vhost_user_outstanding");
+		metrics_labels(m->out, out.device, (int)out.queue);
+		fprintf(m->out, " %u\n", out.stats->outstanding);
+	}
+	metrics_family(m->out, "oldest_seconds", "gauge");
+	fprintf(m->out, "# UNIT vhost_user_oldest_seconds seconds\n");
+	while (metrics_next(m, &old)) {
+		fprintf(m->out, "vhost_user_oldest_seconds");
+		metrics_labels(m->out, old.device, (int)old.queue);
+		fprintf(m->out, " %.9f\n", (double)old.stats->latency.oldest / 1e9);
+	}
+}
+
+/* With the end of a bucket as another label. */
+static void metrics_bucket(FILE *out, const struct metrics_place *at, const char *end, uint64_t n)
+{
+	const char *name = at->device->conf.name;
+
+	fprintf(out, "vhost_user_latency_seconds_bucket{%s%s%squeue=\"%u\",le=\"%s\"} %" PRIu64 "\n",
+		name ? "device=\"" : "", name ? name : "", name ? "\"," : "", at->queue, end, n);
+}
+
+static void metrics_histogram(FILE *out, const struct metrics_place *at)
+{
+	const struct vhost_queue_latency *l = &at->stats->latency;
+	char end[32];
 	uint64_t sum = 0;
 	unsigned int i;
 
 	for (i = 0; i < VHOST_LATENCY_BUCKETS - 1; i++) {
 		sum += l->count[i];
-		fprintf(out, "%s_bucket{queue=\"%u\",le=\"%.9f\"} %" PRIu64 "\n", name, queue,
-			(double)BIT(i) / 1e9, sum);
+		snprintf(end, sizeof(end), "%.9f", (double)BIT(i) / 1e9);
+		metrics_bucket(out, at, end, sum);
 	}
 	sum += l->count[i];
-	fprintf(out, "%s_bucket{queue=\"%u\",le=\"+Inf\"} %" PRIu64 "\n", name, queue, sum);
-	fprintf(out, "%s_count{queue=\"%u\"} %" PRIu64 "\n", name, queue, sum);
-	fprintf(out, "%s_sum{queue=\"%u\"} %.9f\n", name, queue, (double)l->sum / 1e9);
+	metrics_bucket(out, at, "+Inf", sum);
+	fprintf(out, "vhost_user_latency_seconds_count");
+	metrics_labels(out, at->device, (int)at->queue);
+	fprintf(out, " %" PRIu64 "\nvhost_user_latency_seconds_sum", sum);
+	metrics_labels(out, at->device, (int)at->queue);
+	fprintf(out, " %.9f\n", (double)l->sum / 1e9);
 }
 
-static void metrics_latency(FILE *out, const struct daemon_run *run)
+static void metrics_latency(const struct metrics *m)
 {
-	unsigned int i;
+	struct metrics_place at = { 0 };
 
-	metrics_family(out, "latency_seconds", "histogram");
-	fprintf(out, "# UNIT vhost_user_latency_seconds seconds\n");
-	for (i = 0; i < stats_queues(run); i++)
-		if (metrics_has(stats_queue(run, i)))
-			metrics_histogram(out, i, &stats_queue(run, i)->latency);
+	metrics_family(m->out, "latency_seconds", "histogram");
+	fprintf(m->out, "# UNIT vhost_user_latency_seconds seconds\n");
+	while (metrics_next(m, &at))
+		metrics_histogram(m->out, &at);
 }
 
-static void metrics_device(FILE *out, const struct daemon_run *run)
+static void metrics_devices(const struct metrics *m)
 {
+	static const struct {
+		const char *name;
+		size_t offset;
+	} rows[] = {
+		{ "connections", offsetof(struct vhost_dev_stats, connections) },
+		{ "messages", offsetof(struct vhost_dev_stats, messages) },
+		{ "messages_refused", offsetof(struct vhost_dev_stats, refused) },
+		{ "connection_errors", offsetof(struct vhost_dev_stats, connection_errors) },
+	};
+	const struct daemon_device *device;
 	struct vhost_dev_stats s;
+	uint64_t value;
+	size_t i;
 
-	vhost_dev_stats(run->dev, &s);
-	metrics_family(out, "info", "info");
-	fprintf(out, "vhost_user_info{type=\"%s\",version=\"%s\"} 1\n", run->daemon->type,
-		vhost_version());
-	metrics_family(out, "connections", "counter");
-	fprintf(out, "vhost_user_connections_total %" PRIu64 "\n", s.connections);
-	metrics_family(out, "messages", "counter");
-	fprintf(out, "vhost_user_messages_total %" PRIu64 "\n", s.messages);
-	metrics_family(out, "messages_refused", "counter");
-	fprintf(out, "vhost_user_messages_refused_total %" PRIu64 "\n", s.refused);
-	metrics_family(out, "connection_errors", "counter");
-	fprintf(out, "vhost_user_connection_errors_total %" PRIu64 "\n", s.connection_errors);
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		metrics_family(m->out, rows[i].name, "counter");
+		for (device = m->first; device < m->end; device++) {
+			vhost_dev_stats(device->dev, &s);
+			memcpy(&value, (const char *)&s + rows[i].offset, sizeof(value));
+			metrics_count(m->out, rows[i].name, device, -1, value);
+		}
+	}
 }
 
-char *metrics_text(const struct daemon_run *run, size_t *len)
+char *metrics_text(struct daemon_run *run, struct daemon_device *device, size_t *len)
 {
 	char *text = NULL;
-	FILE *out = open_memstream(&text, len);
+	struct metrics m = {
+		.out = open_memstream(&text, len),
+		.daemon = run->daemon,
+		.first = device ? device : run->devices,
+		.end = device ? device + 1 : run->devices + run->num_devices,
+	};
 
-	if (!out)
+	if (!m.out)
 		return NULL;
-	metrics_device(out, run);
-	metrics_gauges(out, run);
-	metrics_common(out, run);
-	metrics_own(out, run);
-	metrics_latency(out, run);
-	fprintf(out, "# EOF\n");
-	if (!fclose(out))
+	metrics_family(m.out, "info", "info");
+	fprintf(m.out, "vhost_user_info{type=\"%s\",version=\"%s\"} 1\n", run->daemon->type,
+		vhost_version());
+	metrics_devices(&m);
+	metrics_connected(&m);
+	metrics_gauges(&m);
+	metrics_common(&m);
+	metrics_own(&m);
+	metrics_latency(&m);
+	fprintf(m.out, "# EOF\n");
+	if (!fclose(m.out))
 		return text;
 	free(text);
 	return NULL;
@@ -166,7 +256,7 @@ static void metrics_send(struct lines_client *client, const char *status, const 
 static void metrics_gathered(struct daemon_run *run, void *arg)
 {
 	size_t len = 0;
-	char *text = metrics_text(run, &len);
+	char *text = metrics_text(run, NULL, &len);
 
 	if (text)
 		metrics_send(arg, "200 OK", text, len);

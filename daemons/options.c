@@ -155,12 +155,35 @@ int option_list_add(struct option_list *list, const char *value)
 	return 0;
 }
 
-void option_list_remove(struct option_list *list, const char *value)
+/* The place of the first which is equal to value; list->num: there is none. */
+static unsigned int option_list_find(const struct option_list *list, const char *value)
 {
 	unsigned int i;
 
 	for (i = 0; i < list->num && strcmp(list->values[i], value); i++)
 		;
+	return i;
+}
+
+int option_list_replace(struct option_list *list, const char *old, const char *value)
+{
+	unsigned int i = option_list_find(list, old);
+	char *copy;
+
+	if (i == list->num)
+		return -ENOENT;
+	copy = strdup(value);
+	if (!copy)
+		return -ENOMEM;
+	free(list->values[i]);
+	list->values[i] = copy;
+	return 0;
+}
+
+void option_list_remove(struct option_list *list, const char *value)
+{
+	unsigned int i = option_list_find(list, value);
+
 	if (i == list->num)
 		return;
 	free(list->values[i]);

@@ -65,6 +65,8 @@ int option_set(struct option_table *table, const struct option_def *def, const c
 
 /* Append a copy of the value; -ENOMEM. */
 int option_list_add(struct option_list *list, const char *value);
+/* Put a copy of value in the place of the first which is equal to old; -ENOMEM, -ENOENT. */
+int option_list_replace(struct option_list *list, const char *old, const char *value);
 /* Take out the first which is equal to value. */
 void option_list_remove(struct option_list *list, const char *value);
 void option_list_free(struct option_list *list);

@@ -36,6 +36,7 @@ struct control_call {
 	struct json_object *id;		/* within request; NULL is an id too */
 	bool answers;			/* there is an id */
 	const struct control_method *method;
+	struct daemon_device *device;	/* NULL: all, or none */
 	struct option_table table;	/* of its parameters */
 	char *item;			/* or these */
 };
@@ -154,6 +155,11 @@ struct daemon_run *control_run(const struct control_call *call)
 	return call->run;
 }
 
+struct daemon_device *control_device(const struct control_call *call)
+{
+	return call->device;
+}
+
 bool control_given(const struct control_call *call, const char *name)
 {
 	const struct option_def *def;
@@ -182,6 +188,47 @@ static const struct control_method *rpc_find(const struct control_method *method
 	return NULL;
 }
 
+static int call_find_device(struct control_call *call, struct json_object *name, char *why)
+{
+	char names[DEVICE_NAMES_SIZE];
+
+	if (!json_object_is_type(name, json_type_string)) {
+		snprintf(why, CONFIG_WHY_SIZE, "device: not of type string");
+		return -EINVAL;
+	}
+	call->device = device_find(call->run, json_object_get_string(name));
+	if (call->device)
+		return 0;
+	device_names(call->run, names);
+	snprintf(why, CONFIG_WHY_SIZE, "device: there is no such device; there %s%.180s",
+		 *names ? "are: " : "is one without a name", names);
+	return -EINVAL;
+}
+
+/* The device, which is the method's "device" or goes without saying. */
+static int call_take_device(struct control_call *call, struct json_object *params, char *why)
+{
+	struct daemon_run *run = call->run;
+	char names[DEVICE_NAMES_SIZE];
+	struct json_object *name;
+	int ret;
+
+	if (call->method->scope == CONTROL_PROCESS)
+		return 0;
+	if (json_object_object_get_ex(params, "device", &name)) {
+		ret = call_find_device(call, name, why);
+		json_object_object_del(params, "device");
+		return ret;
+	}
+	if (!run->list || (call->method->scope == CONTROL_DEVICE && run->num_devices == 1))
+		call->device = run->devices;
+	if (call->device || call->method->scope == CONTROL_ALL)
+		return 0;
+	device_names(run, names);
+	snprintf(why, CONFIG_WHY_SIZE, "device: it is required; there are: %.180s", names);
+	return -EINVAL;
+}
+
 static int call_take_item(struct control_call *call, struct json_object *params, char *why)
 {
 	call->item = config_item(call->method->item, params, why);
@@ -198,6 +245,8 @@ static int call_take_params(struct control_call *call, struct json_object *param
 		snprintf(why, CONFIG_WHY_SIZE, "params: not an object");
 		return -EINVAL;
 	}
+	if (call_take_device(call, params, why))
+		return -EINVAL;
 	call->table.defs = method->params ? method->params : none;
 	call->table.values = calloc(1, method->size + 1);
 	if (!call->table.values) {

@@ -4,9 +4,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -100,6 +103,35 @@ int daemon_sock_listen(struct daemon_sock *sock, const char *option, const char 
 		sock->ino = st.st_ino;
 	}
 	return 0;
+}
+
+/* The path to which it is bound; false: to none. */
+static bool sock_path(int fd, struct sockaddr_un *addr)
+{
+	socklen_t len = sizeof(*addr);
+
+	memset(addr, 0, sizeof(*addr));
+	return fd >= 0 && !getsockname(fd, (struct sockaddr *)addr, &len) &&
+	       len > offsetof(struct sockaddr_un, sun_path) && *addr->sun_path;
+}
+
+void daemon_sock_name(const struct daemon_sock *sock, const char *path, const char *otherwise,
+		      char *name, size_t size)
+{
+	/* With a NUL behind it in any case. */
+	union {
+		struct sockaddr_un un;
+		char room[sizeof(struct sockaddr_un) + 1];
+	} addr = { .room = { 0 } };
+	const char *base = path ? path : sock_path(sock->fd, &addr.un) ? addr.un.sun_path : otherwise;
+	size_t len;
+
+	if (strrchr(base, '/'))
+		base = strrchr(base, '/') + 1;
+	len = strlen(base);
+	if (len > 5 && !strcmp(base + len - 5, ".sock"))
+		len -= 5;
+	snprintf(name, size, "%.*s", (int)len, base);
 }
 
 void daemon_sock_remove(struct daemon_sock *sock)

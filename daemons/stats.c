@@ -15,7 +15,7 @@
 #include "json.h"
 #include "util.h"
 
-/* A worker's part of the work. */
+/* A worker's part of the work: its queues, whichever device they are of. */
 struct stats_part {
 	struct vhost_work work;
 	struct stats *stats;
@@ -28,29 +28,43 @@ struct stats_request {
 	void *arg;
 };
 
-struct stats {
-	struct daemon_run *run;
+struct stats_device {
 	unsigned int queues;
 	struct stats_queue *now, *base;	/* [queues]; a worker has its own of now meanwhile */
 	struct vhost_dev_stats dev_base;
+};
+
+struct stats {
+	struct daemon_run *run;
 	unsigned int pending;		/* parts on their way */
-	struct stats_part parts[THREADS_MAX + 1];
+	struct stats_part *parts;	/* [1 + run->num_workers] */
 	struct stats_request *served;	/* by these parts */
 	struct stats_request *waiting;	/* for the next ones */
 };
 
 /* On the queue's worker. */
-static void stats_read_queue(struct daemon_run *run, unsigned int i, struct stats_queue *sq)
+static void stats_read_queue(struct daemon_device *device, unsigned int i)
 {
-	struct vhost_queue *q = vhost_dev_queue(run->dev, i);
+	struct vhost_queue *q = vhost_dev_queue(device->dev, i);
+	const struct daemon *d = device->run->daemon;
+	struct stats_queue *sq = &device->stats->now[i];
 
 	vhost_queue_stats(q, &sq->common);
 	vhost_queue_latency(q, &sq->latency);
 	sq->size = vhost_queue_size(q);
 	sq->enabled = vhost_queue_enabled(q);
 	sq->outstanding = vhost_queue_outstanding(q);
-	if (run->daemon->queue_stats)
-		run->daemon->queue_stats(run, i, sq->own);
+	if (d->queue_stats)
+		d->queue_stats(device, i, sq->own);
+}
+
+static void stats_read_device(struct daemon_device *device, const struct vhost_worker *worker)
+{
+	unsigned int i;
+
+	for (i = 0; i < device->stats->queues; i++)
+		if (vhost_queue_worker(vhost_dev_queue(device->dev, i)) == worker)
+			stats_read_queue(device, i);
 }
 
 static void stats_start(struct stats *s);
@@ -80,14 +94,13 @@ static void stats_back(struct vhost_work *work)
 static void stats_read(struct vhost_work *work)
 {
 	struct stats_part *part = container_of(work, struct stats_part, work);
-	struct stats *s = part->stats;
-	unsigned int i;
+	struct daemon_run *run = part->stats->run;
+	struct daemon_device *device;
 
-	for (i = 0; i < s->queues; i++)
-		if (vhost_queue_worker(vhost_dev_queue(s->run->dev, i)) == part->worker)
-			stats_read_queue(s->run, i, &s->now[i]);
+	for_each_device(device, run)
+		stats_read_device(device, part->worker);
 	part->work.fn = stats_back;
-	vhost_worker_post(s->run->control, &part->work);
+	vhost_worker_post(run->control, &part->work);
 }
 
 static void stats_post(struct stats *s, struct vhost_worker *worker)
@@ -127,22 +140,22 @@ int stats_ask(struct daemon_run *run, void (*done)(struct daemon_run *run, void 
 	return 0;
 }
 
-unsigned int stats_queues(const struct daemon_run *run)
+unsigned int stats_queues(const struct daemon_device *device)
 {
-	return run->stats->queues;
+	return device->stats->queues;
 }
 
-const struct stats_queue *stats_queue(const struct daemon_run *run, unsigned int i)
+const struct stats_queue *stats_queue(const struct daemon_device *device, unsigned int i)
 {
-	return &run->stats->now[i];
+	return &device->stats->now[i];
 }
 
-void stats_reset(struct daemon_run *run)
+void stats_reset(struct daemon_device *device)
 {
-	struct stats *s = run->stats;
+	struct stats_device *s = device->stats;
 
 	memcpy(s->base, s->now, s->queues * sizeof(s->now[0]));
-	vhost_dev_stats(run->dev, &s->dev_base);
+	vhost_dev_stats(device->dev, &s->dev_base);
 }
 
 /*
@@ -206,10 +219,10 @@ static void stats_add_latency(struct json_object *obj, const struct stats_queue 
 	json_add(obj, "latency_log2_ns", buckets);
 }
 
-static struct json_object *stats_queue_json(const struct stats *s, unsigned int i)
+static struct json_object *stats_queue_json(const struct daemon_device *device, unsigned int i)
 {
-	const struct stats_queue *now = &s->now[i], *base = &s->base[i];
-	const char *const *name = s->run->daemon->counters;
+	const struct stats_queue *now = &device->stats->now[i], *base = &device->stats->base[i];
+	const char *const *name = device->run->daemon->counters;
 	struct json_object *obj = json_object_new_object();
 	const struct stats_common *row;
 	unsigned int n;
@@ -227,13 +240,13 @@ static struct json_object *stats_queue_json(const struct stats *s, unsigned int 
 	return obj;
 }
 
-static struct json_object *stats_device_json(const struct stats *s)
+static struct json_object *stats_device_json(const struct daemon_device *device)
 {
 	struct json_object *obj = json_object_new_object();
-	const struct vhost_dev_stats *base = &s->dev_base;
+	const struct vhost_dev_stats *base = &device->stats->dev_base;
 	struct vhost_dev_stats now;
 
-	vhost_dev_stats(s->run->dev, &now);
+	vhost_dev_stats(device->dev, &now);
 	stats_add_number(obj, "connections", now.connections - base->connections);
 	stats_add_number(obj, "messages", now.messages - base->messages);
 	stats_add_number(obj, "refused", now.refused - base->refused);
@@ -242,35 +255,62 @@ static struct json_object *stats_device_json(const struct stats *s)
 	return obj;
 }
 
-struct json_object *stats_json(const struct daemon_run *run)
+void stats_add(struct daemon_device *device, struct json_object *obj)
 {
-	struct json_object *obj = json_object_new_object(), *queues = json_object_new_array();
+	struct json_object *queues = json_object_new_array();
 	unsigned int i;
 
-	json_add(obj, "device", stats_device_json(run->stats));
-	for (i = 0; i < run->stats->queues; i++)
-		json_object_array_add(queues, stats_queue_json(run->stats, i));
+	json_add(obj, "device", stats_device_json(device));
+	for (i = 0; i < device->stats->queues; i++)
+		json_object_array_add(queues, stats_queue_json(device, i));
 	json_add(obj, "queues", queues);
-	return obj;
 }
 
 /*
  * Life
  */
 
+static int stats_new_device(struct daemon_device *device)
+{
+	struct stats_device *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	device->stats = s;
+	while (vhost_dev_queue(device->dev, s->queues))
+		s->queues++;
+	s->now = calloc(s->queues, sizeof(s->now[0]));
+	s->base = calloc(s->queues, sizeof(s->base[0]));
+	return s->now && s->base ? 0 : -ENOMEM;
+}
+
 int stats_new(struct daemon_run *run)
 {
 	struct stats *s = calloc(1, sizeof(*s));
+	struct daemon_device *device;
+	int ret = 0;
 
 	if (!s)
 		return -ENOMEM;
 	run->stats = s;
 	s->run = run;
-	while (vhost_dev_queue(run->dev, s->queues))
-		s->queues++;
-	s->now = calloc(s->queues, sizeof(s->now[0]));
-	s->base = calloc(s->queues, sizeof(s->base[0]));
-	return s->now && s->base ? 0 : -ENOMEM;
+	s->parts = calloc(1 + run->num_workers, sizeof(s->parts[0]));
+	if (!s->parts)
+		return -ENOMEM;
+	for_each_device(device, run)
+		if (!ret)
+			ret = stats_new_device(device);
+	return ret;
+}
+
+static void stats_free_device(struct daemon_device *device)
+{
+	if (!device->stats)
+		return;
+	free(device->stats->now);
+	free(device->stats->base);
+	free(device->stats);
+	device->stats = NULL;
 }
 
 static void stats_drop(struct stats_request *request)
@@ -286,13 +326,15 @@ static void stats_drop(struct stats_request *request)
 void stats_free(struct daemon_run *run)
 {
 	struct stats *s = run->stats;
+	struct daemon_device *device;
 
+	for_each_device(device, run)
+		stats_free_device(device);
 	if (!s)
 		return;
 	stats_drop(s->served);
 	stats_drop(s->waiting);
-	free(s->now);
-	free(s->base);
+	free(s->parts);
 	free(s);
 	run->stats = NULL;
 }

@@ -172,23 +172,65 @@ static void *chain_find(struct chain_env *env, uint64_t addr, uint64_t *len)
 	return mem_find(env->map, &env->hit, addr, len);
 }
 
-/* Read entry i of a table, which may lie across regions. */
-static bool chain_read_entry(struct chain_env *env, uint64_t table, unsigned int i,
-			     struct chain_desc *d)
+/* An indirect table. */
+struct chain_table {
+	uint64_t addr;			/* the driver's */
+	const uint8_t *whole;		/* ours; NULL: it lies across regions */
+	unsigned int count;		/* entries */
+};
+
+/* Bytes of a table which are asked for at once; the processor sees by itself how it goes on. */
+#define CHAIN_FETCH	256u
+
+/* False: it is not in guest memory, or a translation is missing. */
+static bool chain_find_table(struct chain_table *t, struct chain_env *env,
+			     const struct chain_desc *d)
 {
-	uint8_t copy[sizeof(struct vring_desc)];
+	uint64_t n = d->len;
+	unsigned int off;
+
+	t->addr = d->addr;
+	t->count = d->len / sizeof(struct vring_desc);
+	t->whole = chain_find(env, d->addr, &n);
+	if (!t->whole)
+		return false;
+	for (off = 64; off < MIN(n, CHAIN_FETCH); off += 64)
+		__builtin_prefetch(t->whole + off);
+	if (unlikely(n < d->len))
+		t->whole = NULL;
+	return true;
+}
+
+static __attribute__((noinline)) bool chain_copy_entry(struct chain_env *env, uint64_t addr,
+						       uint8_t copy[sizeof(struct vring_desc)])
+{
 	size_t done = 0;
 
-	while (done < sizeof(copy)) {
-		uint64_t n = sizeof(copy) - done;
-		void *va = chain_find(env, table + i * sizeof(struct vring_desc) + done, &n);
+	while (done < sizeof(struct vring_desc)) {
+		uint64_t n = sizeof(struct vring_desc) - done;
+		void *va = chain_find(env, addr + done, &n);
 
 		if (!va)
 			return false;
 		memcpy(copy + done, va, n);
 		done += n;
 	}
-	*d = env->packed ? chain_read_packed(copy) : chain_read_desc(copy);
+	return true;
+}
+
+/* Read entry i of a table. */
+static inline bool chain_read_entry(const struct chain_table *t, struct chain_env *env,
+				    unsigned int i, struct chain_desc *d)
+{
+	const size_t off = i * sizeof(struct vring_desc);
+	uint8_t copy[sizeof(struct vring_desc)];
+	const uint8_t *entry = copy;
+
+	if (likely(t->whole))
+		entry = t->whole + off;
+	else if (!chain_copy_entry(env, t->addr + off, copy))
+		return false;
+	*d = env->packed ? chain_read_packed(entry) : chain_read_desc(entry);
 	return true;
 }
 
@@ -201,35 +243,105 @@ static void chain_link_entry(struct chain_desc *d, unsigned int i, unsigned int 
 	d->next = (uint16_t)(i + 1);
 }
 
-static const char *chain_add_table(struct chain *c, struct chain_env *env, uint64_t table,
-				   uint32_t len)
+/*
+ * The usual table, which is all of its chain: buffers in the region of the last finding, linked in
+ * their order.  All is kept in registers until it is known to be good.  False: nothing was done.
+ */
+static inline __attribute__((always_inline)) bool
+chain_set_table(struct chain *c, const struct chain_env *env, const uint8_t *entries,
+		unsigned int count, bool packed)
 {
-	unsigned int count = len / sizeof(struct vring_desc), i = 0, steps;
+	const uint64_t start = env->span.start, size = env->span.size;
+	uint8_t *const hva = env->span.hva;
+	struct iovec *const iov = c->iov;
+	uint64_t out_len = 0, in_len = 0;
+	unsigned int i, out_cnt = 0;
+
+	for (i = 0; i < count; i++) {
+		const void *entry = entries + i * sizeof(struct vring_desc);
+		const struct chain_desc d = packed ? chain_read_packed(entry) :
+						     chain_read_desc(entry);
+		const uint64_t off = d.addr - start;
+
+		if (unlikely(off >= size || !d.len || d.len > size - off ||
+			     d.flags & VRING_DESC_F_INDIRECT))
+			return false;
+		iov[i] = (struct iovec){ hva + off, d.len };
+		if (!i)
+			chain_fetch(hva + off, d.flags & VRING_DESC_F_WRITE);
+		if (d.flags & VRING_DESC_F_WRITE) {
+			in_len += d.len;
+		} else {
+			if (unlikely(in_len))
+				return false;
+			out_len += d.len;
+			out_cnt++;
+		}
+		/* In a packed ring's table NEXT means nothing. */
+		if (packed ? i + 1 == count : !(d.flags & VRING_DESC_F_NEXT))
+			break;
+		if (!packed && unlikely(d.next != i + 1))
+			return false;
+	}
+	if (unlikely(i == count || out_len > UINT32_MAX || in_len > UINT32_MAX))
+		return false;
+	c->descs = 1;
+	c->out_cnt = out_cnt;
+	c->in_cnt = i + 1 - out_cnt;
+	c->out_len = out_len;
+	c->in_len = in_len;
+	return true;
+}
+
+bool chain_set_tabled(struct chain *c, const struct chain_env *env, struct chain_desc d)
+{
+	const unsigned int count = d.len / sizeof(struct vring_desc);
+	const uint8_t *entries = chain_find_quickly(env, &d);
+
+	if (unlikely(!entries || !env->indirect || d.flags & VRING_DESC_F_NEXT ||
+		     d.len % sizeof(struct vring_desc) || count > c->cap))
+		return false;
+	return env->packed ? chain_set_table(c, env, entries, count, true) :
+			     chain_set_table(c, env, entries, count, false);
+}
+
+static const char *chain_walk_table(struct chain *c, struct chain_env *env,
+				    const struct chain_table *t)
+{
+	unsigned int i = 0, steps;
 	struct chain_desc d;
 	const char *why;
 
-	if (!len || len % sizeof(struct vring_desc))
-		return "an indirect table of odd length";
-	if (count > MAX(env->direct_max, CHAIN_INDIRECT_MAX))
-		return "an indirect table which is too long";
-	for (steps = 0; steps < count; steps++) {
-		if (unlikely(!chain_read_entry(env, table, i, &d)))
+	for (steps = 0; steps < t->count; steps++) {
+		if (unlikely(!chain_read_entry(t, env, i, &d)))
 			return env->iotlb ? CHAIN_MISS :
 					    "an indirect table outside of guest memory";
 		if (env->packed)
-			chain_link_entry(&d, i, count);
+			chain_link_entry(&d, i, t->count);
 		if (unlikely(d.flags & VRING_DESC_F_INDIRECT))
 			return "an indirect table within an indirect table";
 		why = chain_add_quickly(c, env, &d) ? NULL : chain_add_plain(c, env, &d);
-		if (why)
+		if (unlikely(why) || !(d.flags & VRING_DESC_F_NEXT))
 			return why;
-		if (!(d.flags & VRING_DESC_F_NEXT))
-			return NULL;
 		i = d.next;
-		if (unlikely(i >= count))
+		if (unlikely(i >= t->count))
 			return "an indirect descriptor's next leaves its table";
 	}
 	return "an indirect descriptor chain which loops";
+}
+
+static const char *chain_add_table(struct chain *c, struct chain_env *env,
+				   const struct chain_desc *d)
+{
+	struct chain_table t;
+
+	if (!d->len || d->len % sizeof(struct vring_desc))
+		return "an indirect table of odd length";
+	if (d->len / sizeof(struct vring_desc) > MAX(env->direct_max, CHAIN_INDIRECT_MAX))
+		return "an indirect table which is too long";
+	if (unlikely(!chain_find_table(&t, env, d)))
+		return env->iotlb ? CHAIN_MISS : "an indirect table outside of guest memory";
+	return chain_walk_table(c, env, &t);
 }
 
 const char *chain_add_slowly(struct chain *c, struct chain_env *env, struct chain_desc d)
@@ -242,5 +354,6 @@ const char *chain_add_slowly(struct chain *c, struct chain_env *env, struct chai
 		return "an indirect descriptor, which was not negotiated";
 	if (unlikely(d.flags & VRING_DESC_F_NEXT))
 		return "a descriptor with both INDIRECT and NEXT";
-	return chain_add_table(c, env, d.addr, d.len);
+	env->tables = true;
+	return chain_add_table(c, env, &d);
 }

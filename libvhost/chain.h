@@ -27,6 +27,7 @@ struct chain_env {
 	unsigned int direct_max;	/* descriptors in the ring itself */
 	bool indirect;			/* VIRTIO_RING_F_INDIRECT_DESC is negotiated */
 	bool packed;			/* the format of the ring, and of tables */
+	bool tables;			/* the driver uses indirect descriptors */
 	struct iotlb *iotlb;		/* descriptors have I/O virtual addresses; NULL: the guest's */
 	struct iotlb_recent recent;	/* with iotlb */
 	struct iotlb_range missing;	/* what CHAIN_MISS is about */
@@ -42,8 +43,10 @@ struct chain {
 	unsigned int cap;		/* elements iov has room for */
 	unsigned int iova_cap;		/* elements iova has room for */
 	uint64_t *iova;			/* with an IOMMU: the driver's address of each element */
+	uint64_t out_len;		/* bytes */
 	unsigned int out_cnt, in_cnt;
-	uint64_t out_len, in_len;	/* bytes */
+	uint64_t in_len;		/* bytes; not beside out_len: both would be copied by one load, which
+					 * had to wait until both stores have reached the cache */
 	unsigned int descs;		/* descriptors walked, those of an indirect table not included */
 	struct iovec room[CHAIN_INLINE];
 };
@@ -125,6 +128,35 @@ static inline void *chain_find_quickly(const struct chain_env *env, const struct
 }
 
 /*
+ * A descriptor which will be taken soon: if it has a table, that was last in another core's cache.
+ * The descriptor is read just to guess; it is read again, and judged, when it is taken.
+ */
+static inline void chain_prefetch_table(const struct chain_env *env, const struct chain_desc *d)
+{
+	const uint8_t *table;
+
+	if (!(d->flags & VRING_DESC_F_INDIRECT))
+		return;
+	table = chain_find_quickly(env, d);
+	if (likely(table)) {
+		__builtin_prefetch(table);
+		__builtin_prefetch(table + MIN(d->len - 1, 127u));
+	}
+}
+
+/*
+ * A request was last in the driver's cache.  What the device will look at first, the beginning, is
+ * asked for now, so that the requests of a batch come together and not one after another.
+ */
+static inline void chain_fetch(const void *va, bool write)
+{
+	if (write)
+		__builtin_prefetch(va, 1);
+	else
+		__builtin_prefetch(va);
+}
+
+/*
  * The usual descriptor: such a buffer.  A part of those who walk chains, since a call would cost as
  * much.  False: nothing was done, chain_add_slowly() judges.
  */
@@ -140,6 +172,8 @@ chain_add_quickly(struct chain *c, const struct chain_env *env, const struct cha
 		     (!write && c->in_len) || len > UINT32_MAX))
 		return false;
 	c->iov[i] = (struct iovec){ va, d->len };
+	if (!i)
+		chain_fetch(va, write);
 	if (write) {
 		c->in_cnt++;
 		c->in_len = len;
@@ -157,8 +191,9 @@ chain_set_only(struct chain *c, const struct chain_env *env, const struct chain_
 	bool write = d->flags & VRING_DESC_F_WRITE;
 	void *va = chain_find_quickly(env, d);
 
-	if (d->flags & (VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT) || unlikely(!va))
+	if (d->flags & VRING_DESC_F_NEXT || unlikely(!va))
 		return false;
+	chain_fetch(va, write);
 	c->iov[0] = (struct iovec){ va, d->len };
 	c->out_cnt = !write;
 	c->in_cnt = write;
@@ -166,6 +201,20 @@ chain_set_only(struct chain *c, const struct chain_env *env, const struct chain_
 	c->in_len = write ? d->len : 0;
 	c->descs = 1;
 	return true;
+}
+
+/*
+ * The usual chain of a disk: a descriptor with a table of some of those.  False: begin, and add what
+ * there is.  The table has been read then, and will be again: only that counts.
+ */
+bool chain_set_tabled(struct chain *c, const struct chain_env *env, struct chain_desc d);
+
+/* One of these two.  False: begin, and add what there is. */
+static inline __attribute__((always_inline)) bool
+chain_set(struct chain *c, const struct chain_env *env, const struct chain_desc *d)
+{
+	return d->flags & VRING_DESC_F_INDIRECT ? chain_set_tabled(c, env, *d) :
+						  chain_set_only(c, env, d);
 }
 
 const char *chain_add_slowly(struct chain *c, struct chain_env *env, struct chain_desc d);

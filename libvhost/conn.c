@@ -81,8 +81,6 @@ void conn_close(struct vhost_dev *dev, const char *why)
 	if (why) {
 		dev->stats.connection_errors++;
 		dev_log(dev, VHOST_LOG_WARN, "connection closed: %s", why);
-	} else {
-		dev_log(dev, VHOST_LOG_INFO, "front-end disconnected");
 	}
 	conn_free_events(c);
 	close_fd(&c->fd);
@@ -263,7 +261,7 @@ int conn_open(struct vhost_dev *dev, int fd)
 		return -ENOMEM;
 	}
 	dev->stats.connections++;
-	dev_log(dev, VHOST_LOG_INFO, "front-end connected");
+	dev_log_begin(dev);
 	if (dev->ops.connection)
 		dev->ops.connection(dev, true);
 	return 0;

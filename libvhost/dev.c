@@ -120,6 +120,7 @@ int dev_set_control(struct vhost_dev *dev, struct vhost_worker *control)
 void dev_clear_control(struct vhost_dev *dev)
 {
 	mem_exit(&dev->mem);
+	dev_log_stop(dev);
 	dev->control = NULL;
 }
 
@@ -136,6 +137,7 @@ void dev_session_ended(struct vhost_dev *dev)
 {
 	unsigned int i;
 
+	dev_log_end(dev);
 	for (i = 0; i < dev->nqueues; i++)
 		ring_setup_exit(&dev->rings[i]);
 	dev->protocol_features = 0;
@@ -250,6 +252,7 @@ int vhost_dev_new_sized(struct vhost_dev **result, const struct vhost_dev_ops *o
 	dev->opaque = opaque;
 	dev->conn.fd = dev->backend.fd = dev->endpoint.listen_fd = dev->mem.fault_fd = -1;
 	dev->state.fd = -1;
+	log_limit_init(&dev->log_limit);
 	log_setup_init(&dev->log);
 	postcopy_init(&dev->postcopy);
 	if (!dev_params_valid(&dev->ops, &p)) {
@@ -272,6 +275,7 @@ void vhost_dev_free(struct vhost_dev *dev)
 	free(dev->rings);
 	free(dev->shmem_sizes);
 	free(dev->name);
+	log_limit_exit(&dev->log_limit);
 	free(dev);
 }
 

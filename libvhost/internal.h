@@ -123,6 +123,12 @@ struct conn {
 	bool told;			/* the log knows what was negotiated */
 };
 
+/* Counters at the beginning of a connection. */
+struct session {
+	uint64_t since;			/* ns */
+	uint64_t messages, requests, bytes;
+};
+
 /* Where front-ends come from; none of it after vhost_dev_attach(). */
 struct endpoint {
 	int listen_fd;			/* -1: none */
@@ -147,11 +153,13 @@ struct vhost_dev {
 	unsigned int shmem_count;
 	struct vhost_queue *queues;	/* nqueues */
 	struct log_limit log_limit;
+	struct event *log_ev;		/* something was lost of the log; NULL: not yet */
 	struct vhost_worker *control;	/* NULL: not attached yet */
 
 	/* the session */
 	struct ring_setup *rings;		/* nqueues */
 	struct conn conn;
+	struct session session;
 	struct backend backend;		/* to the front-end's other socket */
 	uint64_t features;		/* acknowledged, but VHOST_F_LOG_ALL: that is log.on */
 	uint64_t protocol_features;	/* acknowledged */
@@ -188,7 +196,22 @@ struct vhost_dev {
 	struct vhost_dev_stats stats;
 };
 
-#define dev_log(dev, level, ...) log_line(&(dev)->log_limit, level, (dev)->name, __VA_ARGS__)
+/* On the control worker. */
+#define dev_log(dev, level, ...) do {							\
+	if (log_line(&(dev)->log_limit, level, (dev)->name, __VA_ARGS__))		\
+		dev_log_lost(dev);							\
+} while (0)
+
+/*
+ * dev_log.c, on the control worker
+ */
+
+/* A line was too much: that is told when it may be. */
+void dev_log_lost(struct vhost_dev *dev);
+void dev_log_stop(struct vhost_dev *dev);
+/* A connection begins; it has ended, and no queue runs. */
+void dev_log_begin(struct vhost_dev *dev);
+void dev_log_end(struct vhost_dev *dev);
 
 /*
  * dev.c: life and session

@@ -299,6 +299,8 @@ struct vhost_queue_stats {
 	uint64_t poll_hits;		/* busy polls which found requests */
 	uint64_t poll_misses;		/* busy polls which found none */
 	uint64_t breaks;		/* times the queue broke */
+	uint64_t bytes;			/* of requests which were pushed: their out parts, and what
+					 * was written of their in parts */
 };
 
 /*
@@ -634,8 +636,10 @@ void vhost_worker_post(struct vhost_worker *w, struct vhost_work *work);
 void vhost_worker_call(struct vhost_worker *w, void (*fn)(void *arg), void *arg);
 
 /*
- * Poll rings and pollers for up to usec microseconds after the last finding before
- * sleeping.  0, the default: do not poll.  Not for workers in a caller's base.  On the worker.
+ * Poll rings and pollers for up to usec microseconds after the last finding before sleeping.  How
+ * long is found out: where polling finds something it goes on for longer, where it does not it
+ * ends sooner, and soon does not begin any more but for a rare attempt.  Who is idle sleeps, in any
+ * case.  0, the default: do not poll.  Not for workers in a caller's base.  On the worker.
  */
 void vhost_worker_set_poll(struct vhost_worker *w, unsigned int usec);
 
@@ -660,6 +664,19 @@ enum vhost_log_level {
  * arise.  NULL, the default: no log.  Call it before the first device is created.
  */
 void vhost_set_log(void (*fn)(void *arg, enum vhost_log_level level, const char *line), void *arg);
+
+/*
+ * Log a line of the program's about a device, on its control worker, or a queue, on its worker.  The
+ * line begins with the device's name and the queue's number.
+ *
+ * What a peer can cause may be logged: all lines of one fmt, which is a literal, are one kind, and
+ * so are all of vhost_queue_log(); of each kind there are a few in some seconds, then how many
+ * more there were.  Lines of VHOST_LOG_DEBUG are not limited.
+ */
+void vhost_dev_log(struct vhost_dev *dev, enum vhost_log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void vhost_queue_log(struct vhost_queue *q, enum vhost_log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* "MAJOR.MINOR.PATCH" of the library in use. */
 const char *vhost_version(void);

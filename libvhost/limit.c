@@ -2,11 +2,10 @@
 /*
  * Queues which are paused, and limits on how fast requests are popped.
  *
- * A limit is two clocks, of requests and of bytes.  Each request moves them on by what it costs
- * at the rate allowed; while one of them is ahead of the time, nothing is let through, and the
- * queue's timer is set to when it is not any more.  A clock which has fallen behind is credit,
- * and the burst says how far it may.  So late timers cost nothing of the rate, and what a large
- * request costs too much is paid by the next ones.
+ * A limit is two clocks, of requests and of bytes (limit_clock.c).  While one of them is ahead of
+ * the time, nothing is let through, and the queue's timer is set to when it is not any more.  That
+ * may come late: timers are in milliseconds, and the worker has other work, or no processor.  Who
+ * has waited, and who comes soon after, finds what the time could have given, whatever the burst.
  *
  * The clocks are under a lock, since queues of several workers may share them.
  */
@@ -15,67 +14,19 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "limit_clock.h"
 #include "queue.h"
 
-#define SECOND UINT64_C(1000000000)
-
-/* The burst by default: what comes in this time, in ns. */
-#define BURST (SECOND / 10)
-
-struct limit_clock {
-	uint64_t rate;			/* a second; 0: no limit */
-	uint64_t burst;			/* ns */
-	uint64_t at;			/* ns, as CLOCK_MONOTONIC */
-};
+/* How long after somebody had to wait who comes has not been away, in ns. */
+#define LIMIT_GRACE UINT64_C(100000000)
 
 struct vhost_limit {
 	pthread_mutex_t lock;
 	/* under it */
 	struct limit_clock requests, bytes;
 	uint64_t overhead;		/* bytes */
+	uint64_t waited;		/* ns: who waited latest did so until then; 0: nobody yet */
 };
-
-/*
- * Clocks
- */
-
-/* So many of them at this rate, in ns; as good as never if that is beyond all measure. */
-static uint64_t clock_cost(uint64_t rate, uint64_t n)
-{
-	unsigned __int128 ns = (unsigned __int128)n * SECOND / rate;
-
-	return ns > UINT64_MAX / 4 ? UINT64_MAX / 4 : (uint64_t)ns;
-}
-
-/* Time until it lets through more, in ns. */
-static uint64_t clock_wait(const struct limit_clock *clock, uint64_t now)
-{
-	return clock->rate && clock->at > now ? clock->at - now : 0;
-}
-
-static void clock_charge(struct limit_clock *clock, uint64_t now, uint64_t n)
-{
-	if (!clock->rate)
-		return;
-	clock->at = MAX(clock->at, now > clock->burst ? now - clock->burst : 0) +
-		    clock_cost(clock->rate, n);
-}
-
-static void clock_give_back(struct limit_clock *clock, uint64_t n)
-{
-	uint64_t cost = clock->rate ? clock_cost(clock->rate, n) : 0;
-
-	clock->at -= MIN(cost, clock->at);
-}
-
-static void clock_set(struct limit_clock *clock, uint64_t rate, uint64_t burst, uint64_t now)
-{
-	*clock = (struct limit_clock){ .rate = rate, .at = now };
-	if (!rate)
-		return;
-	/* The first of a burst is for free. */
-	clock->burst = burst ? clock_cost(rate, burst - 1) : BURST;
-}
 
 /*
  * Limits
@@ -106,6 +57,7 @@ void vhost_limit_set(struct vhost_limit *limit, const struct vhost_limit_params 
 	clock_set(&limit->requests, params->requests, params->requests_burst, now);
 	clock_set(&limit->bytes, params->bytes, params->bytes_burst, now);
 	limit->overhead = params->overhead;
+	limit->waited = 0;
 	pthread_mutex_unlock(&limit->lock);
 }
 
@@ -128,24 +80,42 @@ int vhost_queue_set_limit(struct vhost_queue *q, struct vhost_limit *limit)
 		q->limit_ev = NULL;
 	}
 	q->limit = limit;
+	q->limited = false;
 	/* What waits may have waited long enough. */
 	vhost_queue_again(q);
+	return 0;
+}
+
+/* Let one through at this time, or tell how long to wait, in ns.  Under the lock. */
+static uint64_t limit_try(struct vhost_limit *limit, uint64_t now, bool waited)
+{
+	uint64_t wait = clock_wait(&limit->requests, now);
+	uint64_t wait_bytes = clock_wait(&limit->bytes, now);
+	bool late;
+
+	wait = MAX(wait, wait_bytes);
+	if (wait || waited)
+		limit->waited = now + wait;
+	if (wait)
+		return wait;
+	late = limit->waited && now < limit->waited + LIMIT_GRACE;
+	/* Of both, since the bytes are charged as of now, too. */
+	clock_forget(&limit->requests, now, late);
+	clock_forget(&limit->bytes, now, late);
+	clock_charge(&limit->requests, 1);
 	return 0;
 }
 
 bool limit_take(struct vhost_queue *q)
 {
 	struct vhost_limit *limit = q->limit;
-	uint64_t now = worker_now(), wait, wait_bytes;
 	struct timeval tv;
+	uint64_t wait;
 
 	pthread_mutex_lock(&limit->lock);
-	wait = clock_wait(&limit->requests, now);
-	wait_bytes = clock_wait(&limit->bytes, now);
-	wait = MAX(wait, wait_bytes);
-	if (!wait)
-		clock_charge(&limit->requests, now, 1);
+	wait = limit_try(limit, worker_now(), q->limited);
 	pthread_mutex_unlock(&limit->lock);
+	q->limited = wait;
 	if (!wait)
 		return true;
 	wait = wait / 1000 + 1;
@@ -165,7 +135,7 @@ void limit_charge(struct vhost_queue *q, uint64_t bytes)
 	struct vhost_limit *limit = q->limit;
 
 	pthread_mutex_lock(&limit->lock);
-	clock_charge(&limit->bytes, worker_now(), limit_bytes(limit, bytes));
+	clock_charge(&limit->bytes, limit_bytes(limit, bytes));
 	pthread_mutex_unlock(&limit->lock);
 }
 
@@ -201,6 +171,7 @@ void vhost_queue_pause(struct vhost_queue *q, void (*done)(struct vhost_queue *q
 		       void *arg)
 {
 	q->paused = true;
+	q->limited = false;
 	q->pause_done = done;
 	q->pause_arg = arg;
 	if (!q->outstanding && !q->done_cnt)

@@ -12,6 +12,7 @@ libvhost_libcore_la_SOURCES = \
 	libvhost/chain.h \
 	libvhost/conn.c \
 	libvhost/dev.c \
+	libvhost/dev_log.c \
 	libvhost/dirty.c \
 	libvhost/dirty.h \
 	libvhost/endpoint.c \
@@ -22,6 +23,8 @@ libvhost_libcore_la_SOURCES = \
 	libvhost/iotlb.h \
 	libvhost/latency.c \
 	libvhost/limit.c \
+	libvhost/limit_clock.c \
+	libvhost/limit_clock.h \
 	libvhost/listen.c \
 	libvhost/log.c \
 	libvhost/log.h \
@@ -33,6 +36,7 @@ libvhost_libcore_la_SOURCES = \
 	libvhost/pipe.c \
 	libvhost/pipe.h \
 	libvhost/postcopy.c \
+	libvhost/probe.h \
 	libvhost/proto.c \
 	libvhost/proto.h \
 	libvhost/proto_dev.c \
@@ -52,6 +56,8 @@ libvhost_libcore_la_SOURCES = \
 	libvhost/spec.h \
 	libvhost/split.c \
 	libvhost/state.c \
+	libvhost/window.c \
+	libvhost/window.h \
 	libvhost/words.c \
 	libvhost/worker.c \
 	libvhost/worker.h

@@ -201,8 +201,9 @@ static const char *packed_take_again(struct ring *r, struct chain *c, struct cha
 	return NULL;
 }
 
-static const char *packed_take(struct ring *r, struct chain *c, struct chain_env *env,
-			       struct ring_elem *elem)
+/* Any chain.  Not a part of packed_take(), whose descriptor would leave its registers for it. */
+static __attribute__((noinline)) const char *
+packed_take_chain(struct ring *r, struct chain *c, struct chain_env *env, struct ring_elem *elem)
 {
 	unsigned int left = r->conf.num - r->held;
 	uint16_t slot = r->next;
@@ -220,7 +221,11 @@ static const char *packed_take(struct ring *r, struct chain *c, struct chain_env
 			return "a descriptor chain which is longer than the free part of the ring";
 		if (unlikely(!packed_read(r, slot, wrap, &d)))
 			return "a descriptor which is not available in a chain which is";
-		why = !c->descs && chain_set_only(c, env, &d) ? NULL : chain_add(c, env, &d);
+		/* With in-flight memory there was no short way before. */
+		if (!c->descs && d.flags & VRING_DESC_F_INDIRECT && chain_set_tabled(c, env, d))
+			why = NULL;
+		else
+			why = chain_add(c, env, &d);
 		if (!why && unlikely(r->inflight))
 			why = inflight_packed_add(r->inflight, &d);
 		if (unlikely(why))
@@ -237,6 +242,34 @@ static const char *packed_take(struct ring *r, struct chain *c, struct chain_env
 	if (unlikely(r->inflight))
 		elem->entry = inflight_packed_take(r->inflight);
 	return NULL;
+}
+
+static const char *packed_take(struct ring *r, struct chain *c, struct chain_env *env,
+			       struct ring_elem *elem)
+{
+	struct chain_desc d;
+
+	if (unlikely(r->inflight || !packed_read(r, r->next, r->next_wrap, &d) ||
+		     d.next >= r->conf.num) || !chain_set(c, env, &d))
+		return packed_take_chain(r, c, env, elem);
+	packed_move(r, &r->next, &r->next_wrap, 1);
+	r->held++;
+	*elem = (struct ring_elem){ .id = d.next, .descs = 1 };
+	return NULL;
+}
+
+/* What is behind a head may belong to it, so there may be fewer chains: no harm is done. */
+static void packed_prefetch(const struct ring *r, const struct chain_env *env, unsigned int n)
+{
+	unsigned int slot = r->next;
+	struct chain_desc d;
+
+	for (; n; n--) {
+		d = chain_read_packed(packed_slot(r, slot));
+		chain_prefetch_table(env, &d);
+		if (++slot == r->conf.num)
+			slot = 0;
+	}
 }
 
 static void packed_untake(struct ring *r, const struct ring_elem *elem)
@@ -381,6 +414,7 @@ const struct ring_ops packed_ops = {
 	.start = packed_start,
 	.avail = packed_avail,
 	.take = packed_take,
+	.prefetch = packed_prefetch,
 	.untake = packed_untake,
 	.publish = packed_publish,
 	.signal_needed = packed_signal_needed,

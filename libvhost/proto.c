@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "probe.h"
 #include "proto.h"
 
 static const struct proto_row *proto_row(const struct msg *msg)
@@ -124,15 +125,30 @@ static bool proto_can_nack(const struct vhost_dev *dev, const struct proto_row *
 	return !row || !(row->flags & (dev->postcopy.listening ? F_REPLY | F_SIZED_REPLY : F_REPLY));
 }
 
+/* "queue N: " if the message is about a queue which there is. */
+static void proto_queue_words(const struct vhost_dev *dev, const struct msg *msg, char *text,
+			      size_t size)
+{
+	const struct proto_row *row = proto_row(msg);
+	bool fd = row && row->flags & F_FD_INDEX;
+	uint64_t index = fd ? msg->payload.u64 & VU_VRING_INDEX_MASK : msg->payload.state.index;
+
+	*text = '\0';
+	if (row && row->flags & (F_INDEX | F_FD_INDEX) && msg->header.size >= row->size &&
+	    index < dev->nqueues)
+		snprintf(text, size, "queue %" PRIu64 ": ", index);
+}
+
 static void proto_refuse(struct vhost_dev *dev, const char *why)
 {
 	const struct msg *in = &dev->conn.in.msg;
 	const struct proto_row *row = proto_row(in);
-	char text[128];
+	char queue[32], text[192];
 
 	dev->stats.refused++;
-	snprintf(text, sizeof(text), "%s (%" PRIu32 ") refused: %s", row ? row->name : "message",
-		 in->header.request, why);
+	proto_queue_words(dev, in, queue, sizeof(queue));
+	snprintf(text, sizeof(text), "%s%s (%" PRIu32 ") refused: %s", queue,
+		 row ? row->name : "message", in->header.request, why);
 	if (proto_can_nack(dev, row, in)) {
 		dev_log(dev, VHOST_LOG_WARN, "%s", text);
 		dev->conn.out.msg.payload.u64 = 1;
@@ -199,6 +215,7 @@ void proto_handle(struct vhost_dev *dev)
 	const char *why = proto_check(dev, row, msg);
 
 	dev->stats.messages++;
+	PROBE3(message, dev->name, msg->header.request, row ? row->name : "unknown");
 	if (why) {
 		msg_close_fds(msg);
 		proto_refuse(dev, why);

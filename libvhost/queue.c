@@ -17,6 +17,7 @@
 
 #include "iov.h"
 #include "pipe.h"
+#include "probe.h"
 
 void queue_notify(int fd, bool pipe)
 {
@@ -94,7 +95,8 @@ static void slot_touch(struct slot *s, size_t end)
 }
 
 /* The slot on top of the stack, whose chain was filled just now, becomes a request. */
-static struct vhost_req *queue_open_slot(struct vhost_queue *q)
+static inline __attribute__((always_inline)) struct vhost_req *
+queue_open_slot(struct vhost_queue *q)
 {
 	struct slot *s = q->free[--q->free_cnt];
 	const struct chain *c = &s->chain;
@@ -112,6 +114,7 @@ static struct vhost_req *queue_open_slot(struct vhost_queue *q)
 	s->busy = true;
 	q->taken[q->take_seq++ & q->taken_mask] = s;
 	q->outstanding++;
+	PROBE5(pop, q->params.name, q->params.index, &s->req, c->out_len, c->in_len);
 	return &s->req;
 }
 
@@ -164,18 +167,25 @@ static void queue_park(struct vhost_queue *q)
 	queue_tell(q, QUEUE_MISS);
 }
 
-/* Take one chain, which is there.  NULL: it makes no sense, and the queue is broken now; or it
- * has to wait. */
-static struct vhost_req *queue_take(struct vhost_queue *q)
+static __attribute__((noinline)) void queue_take_failed(struct vhost_queue *q, const char *why)
+{
+	if (why == CHAIN_MISS)
+		queue_park(q);
+	else
+		queue_break(q, why);
+}
+
+/*
+ * Take one chain, which is there.  NULL: it makes no sense, and the queue is broken now; or it
+ * has to wait.  A part of both callers' loops.
+ */
+static inline __attribute__((always_inline)) struct vhost_req *queue_take(struct vhost_queue *q)
 {
 	struct slot *s = q->free[q->free_cnt - 1];
 	const char *why = q->ring.ops->take(&q->ring, &s->chain, &q->env, &s->elem);
 
 	if (unlikely(why)) {
-		if (why == CHAIN_MISS)
-			queue_park(q);
-		else
-			queue_break(q, why);
+		queue_take_failed(q, why);
 		return NULL;
 	}
 	return queue_open_slot(q);
@@ -243,6 +253,8 @@ unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, uns
 	if (unlikely(!queue_served(q) || q->parked))
 		return 0;
 	ready = queue_ready(q, MIN(max, q->quota));
+	if (ready > 1 && q->env.tables)
+		q->ring.ops->prefetch(&q->ring, &q->env, ready);
 	if (unlikely(q->params.timed) && ready)
 		q->popped_at = worker_now();
 	if (unlikely(q->limit))
@@ -348,6 +360,8 @@ void vhost_req_push(struct vhost_req *req, size_t len)
 	struct slot *s = slot_of(req);
 
 	s->elem.len = (uint32_t)MIN(len, req->in_len);
+	q->stats.bytes += s->chain.out_len + s->elem.len;
+	PROBE5(push, q->params.name, q->params.index, req, s->elem.len, q->outstanding);
 	if (unlikely(q->careful)) {
 		queue_push_carefully(q, s);
 		return;
@@ -403,6 +417,7 @@ void queue_publish(struct vhost_queue *q)
 		return;
 	}
 	q->stats.signals++;
+	PROBE2(signal, q->params.name, q->params.index);
 	queue_signal(q, q->conf.call_fd, QUEUE_CALL);
 }
 
@@ -430,6 +445,7 @@ static void queue_kick_device(struct vhost_queue *q)
 void queue_kicked(struct vhost_queue *q)
 {
 	q->stats.kicks++;
+	PROBE2(kick, q->params.name, q->params.index);
 	queue_kick_device(q);
 }
 
@@ -524,8 +540,16 @@ size_t vhost_req_read(const struct vhost_req *req, size_t off, void *buf, size_t
 
 size_t vhost_req_write(const struct vhost_req *req, size_t off, const void *buf, size_t n)
 {
-	size_t done = iov_write(req->in, req->in_cnt, off, buf, n);
+	const struct iovec *last = req->in + req->in_cnt - 1;
+	size_t done;
 
+	/* A status, mostly: what ends the request, within its last element. */
+	if (likely(req->in_cnt && n == 1 && off == req->in_len - 1)) {
+		*((uint8_t *)last->iov_base + last->iov_len - 1) = *(const uint8_t *)buf;
+		slot_touch(slot_of(req), req->in_len);
+		return 1;
+	}
+	done = iov_write(req->in, req->in_cnt, off, buf, n);
 	if (done)
 		slot_touch(slot_of(req), off + done);
 	return done;
@@ -574,7 +598,7 @@ const struct iovec *vhost_req_slice(struct vhost_req *req, enum vhost_dir dir, s
 	struct slot *s = slot_of(req);
 
 	*cnt = 0;
-	if (off > len || n > len - off)
+	if (unlikely(off > len || n > len - off))
 		return NULL;
 	if (dir == VHOST_IN && n)
 		slot_touch(s, off + n);

@@ -95,6 +95,7 @@ enum {
 	QUEUE_MISS = 1u << 2,		/* see queue->miss; queue_resume() has to follow */
 	QUEUE_FLUSHED = 1u << 3,	/* no request uses what was invalidated */
 	QUEUE_BROKE = 1u << 4,		/* until it is started again */
+	QUEUE_LOG = 1u << 5,		/* a line was too much for the log */
 };
 
 /* What a queue is, for good. */
@@ -142,6 +143,7 @@ struct vhost_queue {
 	void (*pause_done)(struct vhost_queue *q, void *arg);	/* NULL: not awaited any more */
 	void *pause_arg;
 	struct vhost_limit *limit;	/* NULL: none */
+	bool limited;			/* the latest pop had to wait */
 	struct event *limit_ev;		/* when the limit lets through more; with limit */
 	bool stopping;			/* a change waits for outstanding to become 0 */
 	bool cancelling;		/* stopping by queue_cancel: requests may be abandoned */
@@ -197,7 +199,7 @@ void queue_resume(struct vhost_queue *q, const char *why);
 #define QUEUE_QUOTA 256
 
 /* So many are published at once, without waiting for the round's end. */
-#define QUEUE_EARLY 32
+#define QUEUE_EARLY 8
 
 extern const struct round_ops queue_round_ops;
 
@@ -265,8 +267,10 @@ void queue_log_take(struct vhost_queue *q, const struct dirty_conf *next);
 /* The ring is about to leave its memory. */
 void queue_log_leave(struct vhost_queue *q);
 
-#define queue_log(q, level, fmt, ...) \
-	log_line((q)->params.log_limit, level, (q)->params.name, "queue %u: " fmt, \
-		 (q)->params.index, ##__VA_ARGS__)
+#define queue_log(q, level, fmt, ...) do {						\
+	if (log_line((q)->params.log_limit, level, (q)->params.name, "queue %u: " fmt,	\
+		     (q)->params.index, ##__VA_ARGS__))					\
+		queue_tell(q, QUEUE_LOG);						\
+} while (0)
 
 #endif /* VHOST_QUEUE_H */

@@ -300,6 +300,7 @@ static void queue_end_life(struct vhost_queue *q, const struct queue_conf *next)
 	q->conf = *next;
 	q->conf.live = false;
 	q->stopping = q->cancelling = q->want_kick = q->armed = q->parked = false;
+	q->limited = false;
 	q->misses = 0;
 }
 

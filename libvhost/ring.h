@@ -55,6 +55,9 @@ struct ring_ops {
 	 * the ring started.  NULL, or what is wrong with it. */
 	const char *(*take)(struct ring *r, struct chain *c, struct chain_env *env,
 			    struct ring_elem *elem);
+	/* The next n chains, which avail() has promised, will be taken soon: their tables, if they have
+	 * some, had better be on their way. */
+	void (*prefetch)(const struct ring *r, const struct chain_env *env, unsigned int n);
 	/* Put back the chain taken last. */
 	void (*untake)(struct ring *r, const struct ring_elem *elem);
 	/* Give chains back to the driver, all at once. */

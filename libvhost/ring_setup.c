@@ -271,6 +271,8 @@ void ring_setup_news(struct vhost_queue *q, unsigned int news)
 		backend_ring_news(dev, q->params.index, news & QUEUE_CALL, news & QUEUE_ERR);
 	if (news & QUEUE_MISS)
 		iotlb_queue_missing(dev, q->params.index);
+	if (news & QUEUE_LOG)
+		dev_log_lost(dev);
 	if (news & QUEUE_FLUSHED)
 		iotlb_flushed(dev);
 	if (news & QUEUE_BROKE) {

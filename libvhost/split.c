@@ -76,9 +76,7 @@ static int split_avail(struct ring *r, unsigned int want)
 	return (int)(again + (uint16_t)(r->seen - r->next));
 }
 
-/* Part of both callers: a call for each request would cost more than walking a short chain. */
-static inline __attribute__((always_inline)) const char *
-split_walk(struct ring *r, struct chain *c, struct chain_env *env, uint16_t head)
+static const char *split_walk(struct ring *r, struct chain *c, struct chain_env *env, uint16_t head)
 {
 	const struct vring_desc *table = r->conf.desc;
 	struct chain_desc d;
@@ -87,7 +85,8 @@ split_walk(struct ring *r, struct chain *c, struct chain_env *env, uint16_t head
 	if (unlikely(head >= r->conf.num))
 		return "a descriptor index beyond the ring";
 	d = chain_read_desc(&table[head]);
-	if (chain_set_only(c, env, &d))
+	/* With in-flight memory there was no short way before. */
+	if (d.flags & VRING_DESC_F_INDIRECT && chain_set_tabled(c, env, d))
 		return NULL;
 	chain_begin(c);
 	for (;;) {
@@ -105,17 +104,31 @@ static inline uint16_t split_next_head(const struct ring *r)
 	return ring_load(&split_avail_ring(r)->ring[r->next & (r->conf.num - 1)]);
 }
 
-/* split_take() with in-flight memory, where the chain is noted, or comes from. */
+static void split_prefetch(const struct ring *r, const struct chain_env *env, unsigned int n)
+{
+	const struct vring_desc *table = r->conf.desc;
+	const uint16_t *heads = split_avail_ring(r)->ring;
+	const unsigned int mask = r->conf.num - 1;
+	struct chain_desc d;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		d = chain_read_desc(&table[ring_load(&heads[(r->next + i) & mask]) & mask]);
+		chain_prefetch_table(env, &d);
+	}
+}
+
+/* Any chain.  Not a part of split_take(), whose descriptor would leave its registers for it. */
 static __attribute__((noinline)) const char *
-split_take_tracked(struct ring *r, struct chain *c, struct chain_env *env, struct ring_elem *elem)
+split_take_chain(struct ring *r, struct chain *c, struct chain_env *env, struct ring_elem *elem)
 {
 	bool again = ring_again(r);
 	uint16_t head = again ? inflight_peek(r->inflight)->entry : split_next_head(r);
 	const char *why = split_walk(r, c, env, head);
 
-	if (!why && !again)
+	if (!why && !again && r->inflight)
 		why = inflight_split_take(r->inflight, head);
-	if (why)
+	if (unlikely(why))
 		return why;
 	if (again)
 		inflight_take_again(r->inflight);
@@ -128,17 +141,16 @@ split_take_tracked(struct ring *r, struct chain *c, struct chain_env *env, struc
 static const char *split_take(struct ring *r, struct chain *c, struct chain_env *env,
 			      struct ring_elem *elem)
 {
-	const char *why;
-	uint16_t head;
+	uint16_t head = split_next_head(r);
+	struct chain_desc d;
 
-	if (unlikely(r->inflight))
-		return split_take_tracked(r, c, env, elem);
-	head = split_next_head(r);
-	why = split_walk(r, c, env, head);
-	if (unlikely(why))
-		return why;
+	if (unlikely(r->inflight || head >= r->conf.num))
+		return split_take_chain(r, c, env, elem);
+	d = chain_read_desc((struct vring_desc *)r->conf.desc + head);
+	if (!chain_set(c, env, &d))
+		return split_take_chain(r, c, env, elem);
 	r->next++;
-	*elem = (struct ring_elem){ .id = head, .descs = (uint16_t)c->descs };
+	*elem = (struct ring_elem){ .id = head, .descs = 1 };
 	return NULL;
 }
 
@@ -245,6 +257,7 @@ const struct ring_ops split_ops = {
 	.start = split_start,
 	.avail = split_avail,
 	.take = split_take,
+	.prefetch = split_prefetch,
 	.untake = split_untake,
 	.publish = split_publish,
 	.signal_needed = split_signal_needed,

@@ -15,9 +15,9 @@
  * the callbacks that are active already; again_ev is a timer of zero length, so
  * that other events get their turn before it.
  *
- * A worker which polls looks at its members and pollers instead of sleeping,
- * until nothing was found for poll_usec; only then it lets its members ask for
- * notifications and sleeps.
+ * A worker which polls looks at its members and pollers instead of sleeping, and now and then at
+ * its base, until nothing was found for a while (window.c tells how long); only then it lets its
+ * members ask for notifications and sleeps.
  */
 #include "worker.h"
 
@@ -34,9 +34,14 @@
 #include <unistd.h>
 
 #include "util.h"
+#include "window.h"
 
-/* Polls between two looks at the clock and at the event_base. */
-#define POLL_BATCH 32
+/* Looks between two at the clock.  One which finds something counts for several. */
+#define POLL_BATCH	32
+#define POLL_FOUND	8
+
+/* ns between two looks at the event_base while it polls, which are system calls. */
+#define POLL_BASE_NS	10000
 
 LIST_HEAD(member_list, round_member);
 
@@ -58,9 +63,9 @@ struct vhost_worker {
 	struct event *mail_ev, *end_ev, *again_ev;
 	struct member_list members, touched, again;
 	struct vhost_poller *pollers;
-	unsigned int poll_usec;
-	uint64_t poll_until;		/* CLOCK_MONOTONIC, ns */
+	struct poll_window window;
 	bool polls;			/* between a finding and the end of the window */
+	uint64_t busy_at;		/* the last finding or wake-up, as worker_now(); with window.max */
 };
 
 /* The worker which the library runs on this thread. */
@@ -265,27 +270,55 @@ static bool worker_poll_once(struct vhost_worker *w)
 	return found;
 }
 
-/* Poll a while.  Afterwards either the window is over or the base wants a look. */
-static void worker_poll_batch(struct vhost_worker *w)
+/* Some looks; whether one of them found something. */
+static bool worker_poll_some(struct vhost_worker *w, unsigned int n)
 {
-	/* Who asked to be called again has work: there is no time to lose. */
-	bool found = !LIST_EMPTY(&w->again);
-	unsigned int i, n = found ? 1 : POLL_BATCH;
+	bool found = false;
 
-	for (i = 0; i < n; i++) {
+	while (n) {
 		if (worker_poll_once(w)) {
 			found = true;
 			worker_end_round(w);
+			n -= MIN(n, POLL_FOUND);
 		} else {
 			cpu_relax();
+			n--;
 		}
 		if (atomic_load_explicit(&w->mail, memory_order_relaxed))
 			break;
 	}
-	if (found)
-		w->poll_until = worker_now() + w->poll_usec * UINT64_C(1000);
-	else if (worker_now() >= w->poll_until)
-		w->polls = false;
+	return found;
+}
+
+/* Whether the base has to wait: nobody asked to be called again, and no mail is there. */
+static bool worker_may_poll_on(const struct vhost_worker *w)
+{
+	return LIST_EMPTY(&w->again) && !atomic_load_explicit(&w->mail, memory_order_relaxed);
+}
+
+/* Poll a while.  Afterwards either the window is over or the base wants a look. */
+static void worker_poll_batch(struct vhost_worker *w)
+{
+	/* Who asked to be called again has work: there is no time to lose. */
+	const bool again = !LIST_EMPTY(&w->again);
+	uint64_t now = w->busy_at, base_at = 0;
+
+	do {
+		if (worker_poll_some(w, again ? 1 : POLL_BATCH)) {
+			w->busy_at = now = worker_now();
+			poll_hit(&w->window);
+		} else if (again) {
+			w->busy_at = now = worker_now();
+		} else {
+			now = worker_now();
+			if (now - w->busy_at >= w->window.len) {
+				poll_miss(&w->window);
+				w->polls = false;
+				return;
+			}
+		}
+		base_at = base_at ? base_at : now + POLL_BASE_NS;
+	} while (now < base_at && worker_may_poll_on(w));
 }
 
 /* Members ask for notifications again, and may find that something slipped in. */
@@ -297,14 +330,16 @@ static void worker_rest(struct vhost_worker *w)
 		m->ops->rest(m);
 }
 
-/* Events which are ready.  They start a new polling window. */
+/* Events which are ready.  They may start to poll. */
 static void worker_dispatch(struct vhost_worker *w, bool block)
 {
+	uint64_t before = w->busy_at;
+
 	event_base_loop(w->base, (block ? EVLOOP_ONCE : EVLOOP_NONBLOCK) |
 				 EVLOOP_NO_EXIT_ON_EMPTY);
-	if (block && w->poll_usec && !LIST_EMPTY(&w->members)) {
-		w->polls = true;
-		w->poll_until = worker_now() + w->poll_usec * UINT64_C(1000);
+	if (block && w->window.max && !LIST_EMPTY(&w->members)) {
+		w->busy_at = worker_now();
+		w->polls = poll_wake(&w->window, w->busy_at - before);
 	}
 }
 
@@ -322,7 +357,7 @@ static void worker_round(struct vhost_worker *w)
 
 void vhost_worker_set_poll(struct vhost_worker *w, unsigned int usec)
 {
-	w->poll_usec = usec;
+	poll_set(&w->window, usec * UINT64_C(1000));
 }
 
 void vhost_worker_add_poller(struct vhost_worker *w, struct vhost_poller *poller)

@@ -3,7 +3,8 @@
 man1_MANS += man/vhost-bench.1 man/vhost-probe.1 \
 	man/vhost-user-blk.1 man/vhost-user-net.1 man/vhost-user-scsi.1 man/vhostctl.1
 man3_MANS = man/libvhost.3 man/vhost_dev.3 man/vhost_queue.3 man/vhost_req.3 man/vhost_worker.3
-EXTRA_DIST += $(man1_MANS) $(man3_MANS)
+man7_MANS = man/vhost-user-security.7 man/vhost-user-service.7
+EXTRA_DIST += $(man1_MANS) $(man3_MANS) $(man7_MANS)
 
 # Each function is the name of a page too, which refers to the one that tells about it.
 man_aliases = for page in $(man3_MANS); do \

@@ -75,6 +75,11 @@ bool hdr_judge(struct virtio_net_hdr_v1 *hdr, size_t len, uint64_t features)
 {
 	/* All other flags are for packets which are received. */
 	hdr->flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	/* Most packets have no offload, and then nothing else of the header counts. */
+	if (likely(!hdr->flags && hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE)) {
+		*hdr = (struct virtio_net_hdr_v1){ 0 };
+		return true;
+	}
 	if (!hdr->flags)
 		hdr->csum_start = hdr->csum_offset = 0;
 	else if (!hdr_judge_csum(hdr, len, features))

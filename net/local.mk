@@ -48,7 +48,7 @@ tests_unit_net_steps_SOURCES = tests/unit/net_steps.c $(net_steps)
 tests_unit_net_steps_LDADD = $(net_steps_ldadd)
 
 TESTS += tests/unit/net-instructions.sh
-EXTRA_DIST += tests/unit/net-instructions.sh
+EXTRA_DIST += tests/unit/net-instructions.sh tests/unit/lib-instructions.sh
 
 tests_unit_test_net_cost_SOURCES = tests/unit/test_net_cost.c $(net_steps) $(net_fixture)
 tests_unit_test_net_cost_LDADD = $(net_steps_ldadd)

@@ -43,9 +43,6 @@ static const struct port_ops *const port_of[] = {
 	[PORT_TAP] = &port_tap, [PORT_NULL] = &port_null,
 };
 
-/* vhost-user.json has none for devices of this type. */
-static const char *const features[] = { NULL };
-
 #define FIELD(field) .offset = offsetof(struct net, field)
 
 static const struct option_def options[] = {
@@ -160,32 +157,32 @@ static const char *net_conflict(const struct net *net)
 	return NULL;
 }
 
-static int net_check(struct daemon_run *run)
+static int net_check(struct daemon_device *device)
 {
-	const char *why = net_conflict(daemon_own(run));
+	const char *why = net_conflict(daemon_own(device));
 
 	if (!why)
 		return 0;
-	daemon_err("%s", why);
+	device_err(device, "%s", why);
 	return -EINVAL;
 }
 
 /* Values which are more than a word or a number. */
-static int net_judge(struct daemon_run *run)
+static int net_judge(struct daemon_device *device)
 {
-	struct net *net = daemon_own(run);
-	const unsigned int pairs = daemon_conf(run)->num_queues;
+	struct net *net = daemon_own(device);
+	const unsigned int pairs = daemon_conf(device)->num_queues;
 
 	if (!net_parse_mac(net))
-		daemon_err("--mac=%s: not six bytes as in 52:54:00:12:34:56", net->mac_text);
+		device_err(device, "--mac=%s: not six bytes as in 52:54:00:12:34:56", net->mac_text);
 	else if (!net_mac_is_good(net))
-		daemon_err("--mac=%s: not the address of one station", net->mac_text);
+		device_err(device, "--mac=%s: not the address of one station", net->mac_text);
 	else if (!net_parse_mtu(net))
-		daemon_err("--mtu=%s: not a number from %d to %d", net->mtu_text, MTU_MIN, MTU_MAX);
+		device_err(device, "--mtu=%s: not a number from %d to %d", net->mtu_text, MTU_MIN, MTU_MAX);
 	else if (!net_parse_fds(net))
-		daemon_err("--tap-fd=%s: not file descriptors with commas between", net->tap_fd);
+		device_err(device, "--tap-fd=%s: not file descriptors with commas between", net->tap_fd);
 	else if (net->tap_fd && net->num_fds != pairs)
-		daemon_err("--tap-fd=%s: %u of them, not as many as --queue-pairs=%u", net->tap_fd,
+		device_err(device, "--tap-fd=%s: %u of them, not as many as --queue-pairs=%u", net->tap_fd,
 			   net->num_fds, pairs);
 	else
 		return 0;
@@ -196,24 +193,24 @@ static int net_judge(struct daemon_run *run)
  * The sequence
  */
 
-static void net_needs(struct daemon_run *run)
+static void net_needs(struct daemon_device *device)
 {
-	const struct net *net = daemon_own(run);
+	const struct net *net = daemon_own(device);
 
 	if (!net->tap)
 		return;
 	/* At any time: the interface may go and come back. */
-	daemon_need_file(run, "/dev/net/tun", DAEMON_WRITE);
-	daemon_need_cap(run, CAP_NET_ADMIN);
+	daemon_need_file(device, "/dev/net/tun", DAEMON_WRITE);
+	daemon_need_cap(device, CAP_NET_ADMIN);
 }
 
-static int net_open(struct daemon_run *run)
+static int net_open(struct daemon_device *device)
 {
-	struct net *net = daemon_own(run);
+	struct net *net = daemon_own(device);
 	struct port_params params = {
 		.ifname = net->tap,
 		.fds = net->fds,
-		.pairs = daemon_conf(run)->num_queues,
+		.pairs = daemon_conf(device)->num_queues,
 		.bridge = net->bridge,
 		.up = net->up,
 		.packet_size = net->packet_size,
@@ -224,11 +221,11 @@ static int net_open(struct daemon_run *run)
 	params.mtu = net->mtu;
 	ret = port_of[net->kind]->open(&net->port, &params, why, sizeof(why));
 	if (ret && net->tap)
-		daemon_err("--tap=%s: %s", net->tap, why);
+		device_err(device, "--tap=%s: %s", net->tap, why);
 	else if (ret && net->tap_fd)
-		daemon_err("--tap-fd=%s: %s", net->tap_fd, why);
+		device_err(device, "--tap-fd=%s: %s", net->tap_fd, why);
 	else if (ret)
-		daemon_err("--port=%s: %s", kinds[net->kind], strerror(-ret));
+		device_err(device, "--port=%s: %s", kinds[net->kind], strerror(-ret));
 	return ret;
 }
 
@@ -257,41 +254,44 @@ static void net_link(void *arg, enum virtio_net_news news)
 		[NET_PLUGGED] = { VHOST_LOG_INFO, "is within the guest's reach" },
 	};
 
-	daemon_log(lines[news].level, "%s: the interface %s", net_port_name(daemon_own(arg)),
+	/* Possibly while the device is being made. */
+	device_log(arg, lines[news].level, "%s: the interface %s", net_port_name(daemon_own(arg)),
 		   lines[news].text);
 }
 
-static int net_create(struct daemon_run *run, struct vhost_dev **dev)
+static int net_create(struct daemon_device *device, struct vhost_dev **dev)
 {
-	struct net *net = daemon_own(run);
-	const struct daemon_conf *conf = daemon_conf(run);
+	struct net *net = daemon_own(device);
+	const struct daemon_conf *conf = daemon_conf(device);
 	const struct virtio_net_params params = {
-		.name = "vhost-user-net",
+		.name = daemon_dev_name(device),
 		.port = net->port,
-		.control = daemon_control(run),
+		.control = daemon_control(device),
 		.queue_size = conf->queue_size,
-		.flags = daemon_dev_flags(conf),
-		.features_off = daemon_dev_features_off(conf),
+		.flags = daemon_dev_flags(device),
+		.features_off = daemon_dev_features_off(device),
 		.mac = net->mac_text ? net->mac : NULL,
 		.mtu = net->mtu,
-		.arg = run,
+		.arg = device,
 		.connection = net_connection,
 		.link = net_link,
 	};
 	int ret = virtio_net_new(&net->device, &params);
 
 	if (ret) {
-		daemon_err("cannot make the device: %s", strerror(-ret));
+		device_err(device, "cannot make the device: %s", strerror(-ret));
 		return ret;
 	}
-	daemon_log(VHOST_LOG_INFO, "%s: %u pairs of queues", net_port_name(net), conf->num_queues);
+	device_log(device, VHOST_LOG_INFO, "%s: %u pairs of queues", net_port_name(net),
+		   conf->num_queues);
 	*dev = virtio_net_dev(net->device);
 	return 0;
 }
 
 /* What a queue has done, if it has done anything. */
-static void net_log_queue(const struct net *net, unsigned int queue)
+static void net_log_queue(const struct daemon_device *device, unsigned int queue)
 {
+	const struct net *net = daemon_own(device);
 	struct vhost_queue_stats q;
 	struct virtio_net_stats s;
 
@@ -299,31 +299,31 @@ static void net_log_queue(const struct net *net, unsigned int queue)
 	vhost_queue_stats(vhost_dev_queue(virtio_net_dev(net->device), queue), &q);
 	if (!q.requests && !q.kicks)
 		return;
-	daemon_log(VHOST_LOG_DEBUG,
+	device_log(device, VHOST_LOG_DEBUG,
 		   "queue %u: packets %" PRIu64 " bytes %" PRIu64 " malformed %" PRIu64
 		   " too-long %" PRIu64 " refused %" PRIu64 " discarded %" PRIu64
 		   " no-link %" PRIu64, queue, s.packets, s.bytes, s.malformed, s.too_long,
 		   s.refused, s.discarded, s.no_link);
-	daemon_log(VHOST_LOG_DEBUG,
+	device_log(device, VHOST_LOG_DEBUG,
 		   "queue %u: kicks %" PRIu64 " signals %" PRIu64 " suppressed %" PRIu64
 		   " poll-hits %" PRIu64 " poll-misses %" PRIu64, queue, q.kicks, q.signals,
 		   q.suppressed, q.poll_hits, q.poll_misses);
 }
 
-static void net_destroy(struct daemon_run *run)
+static void net_destroy(struct daemon_device *device)
 {
-	struct net *net = daemon_own(run);
+	struct net *net = daemon_own(device);
 	unsigned int i;
 
 	/* The queues' workers are idle for good. */
-	for (i = 0; i < 2 * daemon_conf(run)->num_queues; i++)
-		net_log_queue(net, i);
+	for (i = 0; i < 2 * daemon_conf(device)->num_queues; i++)
+		net_log_queue(device, i);
 	virtio_net_free(net->device);
 }
 
-static void net_close(struct daemon_run *run, bool served)
+static void net_close(struct daemon_device *device, bool served)
 {
-	struct net *net = daemon_own(run);
+	struct net *net = daemon_own(device);
 
 	(void)served;
 	net->port->ops->close(net->port);
@@ -348,7 +348,7 @@ static const struct option_def link_params[] = {
 static void method_link(struct control_call *call, const void *values)
 {
 	const struct link_params *params = values;
-	const struct net *net = daemon_own(control_run(call));
+	const struct net *net = daemon_own(control_device(call));
 	struct json_object *result;
 
 	if (control_given(call, "state"))
@@ -360,14 +360,14 @@ static void method_link(struct control_call *call, const void *values)
 }
 
 static const struct control_method methods[] = {
-	{ "link", "whether the guest's network has a link, or is to have one", link_params,
+	{ "link", "whether the guest's network has a link, or is to have one", CONTROL_DEVICE, link_params,
 	  sizeof(struct link_params), .fn = method_link },
 	{ 0 }
 };
 
-static void net_status(struct daemon_run *run, struct json_object *status)
+static void net_status(struct daemon_device *device, struct json_object *status)
 {
-	const struct net *net = daemon_own(run);
+	const struct net *net = daemon_own(device);
 
 	json_add(status, "interface", json_text(net_port_name(net)));
 	json_add(status, "link", json_object_new_string(
@@ -378,9 +378,9 @@ static const char *const counters[] = {
 	"packets", "bytes", "malformed", "too_long", "refused", "discarded", "no_link", NULL
 };
 
-static void net_queue_stats(struct daemon_run *run, unsigned int queue, uint64_t *values)
+static void net_queue_stats(struct daemon_device *device, unsigned int queue, uint64_t *values)
 {
-	const struct net *net = daemon_own(run);
+	const struct net *net = daemon_own(device);
 	struct virtio_net_stats s;
 
 	virtio_net_stats(net->device, queue, &s);
@@ -399,7 +399,6 @@ int main(int argc, char **argv)
 		.name = "vhost-user-net",
 		.summary = "A tap interface as a virtual machine's network, over vhost-user.",
 		.type = "net",
-		.features = features,
 		.options = options,
 		.own_size = sizeof(struct net),
 		.queues = &daemon_queue_pairs,

@@ -51,14 +51,6 @@ static void rx_watch(struct net_rx *rx, bool on)
  * Requests
  */
 
-/* A request is here; the driver's core has its first bytes, and we shall write there. */
-static void rx_note(struct net_rx *rx, const struct vhost_req *req)
-{
-	rx->room += req->in_len;
-	if (req->in_cnt)
-		__builtin_prefetch(req->in[0].iov_base, 1);
-}
-
 static __attribute__((noinline)) bool rx_pop(struct net_rx *rx, size_t want)
 {
 	unsigned int i, n, end;
@@ -71,7 +63,7 @@ static __attribute__((noinline)) bool rx_pop(struct net_rx *rx, size_t want)
 		end = rx->first + rx->count;
 		n = vhost_queue_pop(rx->nq.queue, rx->reqs + end, rx->batch);
 		for (i = 0; i < n; i++)
-			rx_note(rx, rx->reqs[end + i]);
+			rx->room += rx->reqs[end + i]->in_len;
 		rx->count += n;
 		if (n < rx->batch)
 			break;

@@ -70,6 +70,10 @@ static unsigned int tx_gather(struct net_tx *tx, const struct vhost_req *req,
 	if (skip + len <= tx->nq.port->ops->tx_whole || unlikely(req->out_cnt >= TX_IOVS))
 		return tx_copy(tx, req, hdr, len);
 	tx->iov[0] = (struct iovec){ hdr, skip };
+	if (likely(req->out_cnt == 1)) {
+		tx->iov[1] = (struct iovec){ (uint8_t *)req->out[0].iov_base + skip, len };
+		return 2;
+	}
 	for (i = 0; i < req->out_cnt; i++) {
 		const struct iovec *out = &req->out[i];
 		size_t part = MIN(skip, out->iov_len);
@@ -126,22 +130,12 @@ static bool tx_packet(struct net_tx *tx, const struct vhost_req *req)
 	return true;
 }
 
-/* The headers come from another core: on their way all at once they take the time of one. */
-static void tx_prefetch(struct vhost_req *const *reqs, unsigned int n)
-{
-	unsigned int i;
-
-	for (i = 0; i < n; i++)
-		__builtin_prefetch(reqs[i]->out_cnt ? reqs[i]->out[0].iov_base : NULL);
-}
-
 /* The number of packets which are done with, fewer than n if the port has no room. */
 static unsigned int tx_batch(struct net_tx *tx, struct vhost_req *const *reqs, unsigned int n)
 {
 	uint64_t *counter = tx_refuses(tx);
 	unsigned int i;
 
-	tx_prefetch(reqs, n);
 	for (i = 0; i < n; i++) {
 		if (counter)
 			++*counter;

@@ -2,17 +2,19 @@
 # The SCSI target, as a convenience library for its tests too, and its daemon.
 noinst_LTLIBRARIES += scsi/libscsi.la
 scsi_libscsi_la_SOURCES = \
-	scsi/address.c scsi/bytes.h scsi/command.c scsi/command.h scsi/format.c scsi/inquiry.c \
-	scsi/job.c scsi/log.c scsi/lun.c scsi/lun.h scsi/mmc.c scsi/mode.c scsi/nexus.c scsi/op.h \
-	scsi/opcodes.c scsi/pass.c scsi/pass.h scsi/pr.c scsi/pr_file.c scsi/range.c \
-	scsi/same.c scsi/sbc.c scsi/sbc.h scsi/scsi.h scsi/sense.c scsi/sense.h scsi/spc.c \
-	scsi/state.h scsi/status.c scsi/sweep.c scsi/table.c scsi/target.c scsi/target.h scsi/tmf.c \
-	scsi/virtio_scsi.c scsi/virtio_scsi.h
+	scsi/address.c scsi/bytes.h scsi/command.c scsi/command.h scsi/format.c \
+	scsi/inquiry.c scsi/job.c scsi/log.c scsi/lun.c scsi/lun.h scsi/mmc.c scsi/mode.c \
+	scsi/nexus.c scsi/op.h scsi/opcodes.c scsi/pass.c scsi/pass.h scsi/pr.c scsi/pr.h \
+	scsi/pr_file.c scsi/pr_in.c scsi/pr_out.c scsi/range.c scsi/same.c scsi/sbc.c \
+	scsi/sbc.h scsi/scsi.h scsi/sense.c scsi/sense.h scsi/spc.c scsi/state.h \
+	scsi/status.c scsi/sweep.c scsi/table.c scsi/target.c scsi/target.h scsi/tmf.c \
+	scsi/virtio_control.c scsi/virtio_event.c scsi/virtio_queue.h scsi/virtio_scsi.c \
+	scsi/virtio_scsi.h
 scsi_libscsi_la_LIBADD = storage/libstorage.la libvhost/libvhost.la $(EVENT_LIBS)
 
 bin_PROGRAMS += scsi/vhost-user-scsi
 scsi_vhost_user_scsi_SOURCES = scsi/main.c scsi/units.c scsi/units.h
-scsi_vhost_user_scsi_LDADD = scsi/libscsi.la daemons/libdaemons.la $(JSON_LIBS)
+scsi_vhost_user_scsi_LDADD = daemons/libdaemons.la scsi/libscsi.la $(JSON_LIBS)
 
 TESTS += tests/daemon/cli-scsi.sh
 EXTRA_DIST += tests/daemon/cli-scsi.sh

@@ -22,9 +22,6 @@ struct scsi {
 	struct virtio_scsi *device;
 };
 
-/* As QEMU's vhost-user.json knows them: none for this type of device. */
-static const char *const features[] = { NULL };
-
 static const struct option_def options[] = {
 	{ "lun", OPTION_LIST, .offset = offsetof(struct scsi, luns), .arg = "[TARGET:]LUN,...",
 	  .keys = unit_keys, .help = "a unit, 0 to 16383, of a target, 0 to 255 (default 0):" },
@@ -37,51 +34,52 @@ static const struct option_def options[] = {
  * The sequence
  */
 
-static int scsi_check(struct daemon_run *run)
+static int scsi_check(struct daemon_device *device)
 {
-	struct scsi *scsi = daemon_own(run);
+	struct scsi *scsi = daemon_own(device);
 	char why[UNIT_WHY_SIZE];
 	struct unit *u;
 	unsigned int i;
 
 	units_init(&scsi->units);
-	if (daemon_conf(run)->num_queues > VIRTIO_SCSI_QUEUES_MAX) {
-		daemon_err("--num-queues=%u: not in the range from 1 to %u",
-			   daemon_conf(run)->num_queues, VIRTIO_SCSI_QUEUES_MAX);
+	if (daemon_conf(device)->num_queues > VIRTIO_SCSI_QUEUES_MAX) {
+		device_err(device, "--num-queues=%u: not in the range from 1 to %u",
+			   daemon_conf(device)->num_queues, VIRTIO_SCSI_QUEUES_MAX);
 		return -EINVAL;
 	}
 	if (!scsi->luns.num) {
-		daemon_err("--lun: it is required");
+		device_err(device, "--lun: it is required");
 		return -EINVAL;
 	}
 	for (i = 0; i < scsi->luns.num; i++) {
 		if (!unit_new(&scsi->units, scsi->luns.values[i], &u, why))
 			continue;
-		daemon_err("--lun=%s: %s", scsi->luns.values[i], why);
+		device_err(device, "--lun=%s: %s", scsi->luns.values[i], why);
 		return -EINVAL;
 	}
 	return 0;
 }
 
-static void scsi_forget(struct daemon_run *run)
+static void scsi_forget(struct daemon_device *device)
 {
-	struct scsi *scsi = daemon_own(run);
+	struct scsi *scsi = daemon_own(device);
 
 	units_free(&scsi->units, true);
 	option_list_free(&scsi->luns);
 }
 
-static void scsi_close(struct daemon_run *run, bool served)
+static void scsi_close(struct daemon_device *device, bool served)
 {
-	struct scsi *scsi = daemon_own(run);
+	struct scsi *scsi = daemon_own(device);
 
 	units_free(&scsi->units, served);
 }
 
 /* Do it to each unit; the reason why one fails is logged. */
-static int scsi_each_unit(struct scsi *scsi,
+static int scsi_each_unit(struct daemon_device *device,
 			  int (*fn)(struct units *units, struct unit *u, char *why))
 {
+	struct scsi *scsi = daemon_own(device);
 	char why[UNIT_WHY_SIZE];
 	struct unit *u;
 	int ret;
@@ -90,43 +88,41 @@ static int scsi_each_unit(struct scsi *scsi,
 		ret = fn(&scsi->units, u, why);
 		if (!ret)
 			continue;
-		daemon_err("--lun=%s: %s", u->name, why);
+		device_err(device, "--lun=%s: %s", u->name, why);
 		return ret;
 	}
 	return 0;
 }
 
-static void unit_needs(struct daemon_run *run, const struct unit *u)
+static void unit_needs(struct daemon_device *device, const struct unit *u)
 {
-	if (u->file)
-		daemon_need_image(run, u->file, u->read_only || u->cdrom, u->size);
+	image_need(device, &u->image);
 	if (u->reservations)
-		daemon_need_file(run, u->reservations, DAEMON_MAKE);
+		daemon_need_file(device, u->reservations, DAEMON_MAKE);
 	if (!u->passthrough)
 		return;
-	daemon_need_file(run, u->passthrough, DAEMON_WRITE);
+	daemon_need_file(device, u->passthrough, DAEMON_WRITE);
 	/* Without it the kernel passes on only some commands. */
-	daemon_need_cap(run, CAP_SYS_RAWIO);
+	daemon_need_cap(device, CAP_SYS_RAWIO);
 }
 
-static void scsi_needs(struct daemon_run *run)
+static void scsi_needs(struct daemon_device *device)
 {
-	const struct scsi *scsi = daemon_own(run);
+	const struct scsi *scsi = daemon_own(device);
 	const struct unit *u;
 
 	if (scsi->images)
-		daemon_need_file(run, scsi->images, DAEMON_FOLDER);
+		daemon_need_file(device, scsi->images, DAEMON_FOLDER);
 	for (u = scsi->units.first; u; u = u->next)
-		unit_needs(run, u);
+		unit_needs(device, u);
 }
 
-static int scsi_open(struct daemon_run *run)
+static int scsi_open(struct daemon_device *device)
 {
-	struct scsi *scsi = daemon_own(run);
-	int ret = scsi_each_unit(scsi, unit_open);
+	int ret = scsi_each_unit(device, unit_open);
 
 	if (ret)
-		scsi_close(run, false);
+		scsi_close(device, false);
 	return ret;
 }
 
@@ -135,44 +131,44 @@ static void scsi_connection(void *arg, bool up)
 	daemon_connection(arg, up);
 }
 
-static int scsi_create(struct daemon_run *run, struct vhost_dev **dev)
+static int scsi_create(struct daemon_device *device, struct vhost_dev **dev)
 {
-	struct scsi *scsi = daemon_own(run);
-	const struct daemon_conf *conf = daemon_conf(run);
+	struct scsi *scsi = daemon_own(device);
+	const struct daemon_conf *conf = daemon_conf(device);
 	struct virtio_scsi_params params = {
-		.name = "vhost-user-scsi",
-		.control = daemon_control(run),
+		.name = daemon_dev_name(device),
+		.control = daemon_control(device),
 		.queues = conf->num_queues,
 		.queue_size = conf->queue_size,
-		.flags = daemon_dev_flags(conf) | VHOST_DEV_INFLIGHT,
-		.features_off = daemon_dev_features_off(conf),
-		.arg = run,
+		.flags = daemon_dev_flags(device) | VHOST_DEV_INFLIGHT,
+		.features_off = daemon_dev_features_off(device),
+		.arg = device,
 		.connection = scsi_connection,
 	};
 	const struct unit *u;
 	int ret;
 
-	params.workers = daemon_workers(run, &params.num_workers);
+	params.workers = daemon_workers(device, &params.num_workers);
 	ret = virtio_scsi_new(&scsi->device, &params);
 	if (ret) {
-		daemon_err("cannot make the device: %s", strerror(-ret));
+		device_err(device, "cannot make the device: %s", strerror(-ret));
 		return ret;
 	}
 	scsi->units.target = virtio_scsi_target(scsi->device);
-	ret = scsi_each_unit(scsi, unit_serve);
+	ret = scsi_each_unit(device, unit_serve);
 	if (ret) {
 		virtio_scsi_free(scsi->device);
 		return ret;
 	}
 	for (u = scsi->units.first; u; u = u->next)
-		unit_log(u);
+		unit_log(device, u);
 	*dev = virtio_scsi_dev(scsi->device);
 	return 0;
 }
 
-static void scsi_destroy(struct daemon_run *run)
+static void scsi_destroy(struct daemon_device *device)
 {
-	struct scsi *scsi = daemon_own(run);
+	struct scsi *scsi = daemon_own(device);
 
 	virtio_scsi_free(scsi->device);
 }
@@ -189,12 +185,13 @@ static const struct option_def remove_item = {
 
 static struct scsi *call_scsi(const struct control_call *call)
 {
-	return daemon_own(control_run(call));
+	return daemon_own(control_device(call));
 }
 
 /* The fd is that of its image, or -1; it is owned. */
-static int scsi_add_unit(struct scsi *scsi, const char *name, int fd, char *why)
+static int scsi_add_unit(struct daemon_device *device, const char *name, int fd, char *why)
 {
+	struct scsi *scsi = daemon_own(device);
 	struct unit *u;
 	int ret = unit_new(&scsi->units, name, &u, why);
 
@@ -216,7 +213,7 @@ static int scsi_add_unit(struct scsi *scsi, const char *name, int fd, char *why)
 		unit_free(&scsi->units, u, false);
 		return ret;
 	}
-	unit_log(u);
+	unit_log(device, u);
 	return 0;
 }
 
@@ -224,7 +221,7 @@ static void method_lun_add(struct control_call *call, const void *values)
 {
 	char why[UNIT_WHY_SIZE];
 
-	if (scsi_add_unit(call_scsi(call), values, control_take_fd(call), why))
+	if (scsi_add_unit(control_device(call), values, control_take_fd(call), why))
 		control_fail(call, "%s", why);
 	else
 		control_reply(call, NULL);
@@ -242,7 +239,7 @@ static void scsi_removed(void *arg)
 	struct scsi *scsi = call_scsi(call);
 	struct unit *u = removal->unit;
 
-	daemon_log(VHOST_LOG_INFO, "unit %u:%u: removed", u->address.target, u->address.lun);
+	device_log(control_device(call), VHOST_LOG_INFO, "unit %u:%u: removed", u->address.target, u->address.lun);
 	option_list_remove(&scsi->luns, u->name);
 	unit_free(&scsi->units, u, true);
 	free(removal);
@@ -311,17 +308,21 @@ static const struct option_def resize_item = {
 
 static void scsi_resized(void *arg, int err)
 {
-	if (err)
+	struct scsi *scsi = call_scsi(arg);
+
+	if (err) {
 		control_fail(arg, "%s", strerror(-err));
-	else
-		control_reply(arg, NULL);
+		return;
+	}
+	units_take_sizes(&scsi->units, &scsi->luns);
+	control_reply(arg, NULL);
 }
 
 static void scsi_resize(struct control_call *call, const struct unit *u, uint64_t size)
 {
 	const struct storage_resize how = {
 		.size = size,
-		.control = daemon_control(control_run(call)),
+		.control = daemon_control(control_device(call)),
 		.done = scsi_resized,
 		.arg = call,
 	};
@@ -350,11 +351,10 @@ static void method_resize(struct control_call *call, const void *values)
 	free(text);
 }
 
-static void scsi_status(struct daemon_run *run, struct json_object *status)
+static void scsi_status(struct daemon_device *device, struct json_object *status)
 {
 	struct json_object *units = json_object_new_array(), *about;
-	const struct scsi *scsi = daemon_own(run);
-	struct storage_info info;
+	const struct scsi *scsi = daemon_own(device);
 	const struct unit *u;
 	char address[24];
 
@@ -362,14 +362,10 @@ static void scsi_status(struct daemon_run *run, struct json_object *status)
 		about = json_object_new_object();
 		snprintf(address, sizeof(address), "%u:%u", u->address.target, u->address.lun);
 		json_add(about, "lun", json_object_new_string(address));
-		if (u->file || u->passthrough)
-			json_add(about, "file", json_text(u->file ? u->file : u->passthrough));
-		if (u->image) {
-			storage_info(u->image->storage, &info);
-			json_add(about, "size", json_object_new_uint64(info.size));
-			json_add(about, "engine", json_object_new_string(info.engine));
-			json_add(about, "read-only", json_object_new_boolean(info.read_only));
-		}
+		if (u->passthrough)
+			json_add(about, "file", json_text(u->passthrough));
+		if (u->opened)
+			image_status(u->opened->storage, &u->image, about);
 		json_object_array_add(units, about);
 	}
 	json_add(status, "units", units);
@@ -380,9 +376,9 @@ static const char *const counters[] = {
 	"failed", NULL
 };
 
-static void scsi_queue_stats(struct daemon_run *run, unsigned int queue, uint64_t *values)
+static void scsi_queue_stats(struct daemon_device *device, unsigned int queue, uint64_t *values)
 {
-	const struct scsi *scsi = daemon_own(run);
+	const struct scsi *scsi = daemon_own(device);
 	struct virtio_scsi_stats s;
 
 	virtio_scsi_stats(scsi->device, queue, &s);
@@ -414,7 +410,6 @@ int main(int argc, char **argv)
 		.summary = "Files and block devices as a virtual machine's SCSI disks, over "
 			   "vhost-user.",
 		.type = "scsi",
-		.features = features,
 		.options = options,
 		.queues = &daemon_request_queues,
 		.own_size = sizeof(struct scsi),

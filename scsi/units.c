@@ -5,42 +5,20 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemons/daemon.h"
 #include "util.h"
 
-#define SERIAL_MAX 20
-
-/* In the order of enum storage_engine and enum storage_cache. */
-static const char *const engines[] = { "auto", "uring", "aio", "threads", "null", NULL };
-static const char *const caches[] = { "writeback", "none", "writethrough", NULL };
-static const char *const lockings[] = { "on", "off", NULL };
-static const char *const block_sizes[] = { "512", "4096", NULL };
-static const unsigned int block_size_of[] = { 512, 4096 };
+#define CDROM_BLOCK 2048u
 
 #define FIELD(field) .offset = offsetof(struct unit, field)
 
 const struct option_def unit_keys[] = {
-	{ "file", OPTION_TEXT, FIELD(file), .arg = "PATH",
-	  .help = "the image: a file or block device" },
-	{ "read-only", OPTION_FLAG, FIELD(read_only),
-	  .help = "the guest cannot change the image" },
+	IMAGE_OPTIONS(struct unit, "file", ""),
 	{ "cdrom", OPTION_FLAG, FIELD(cdrom), .help = "a CD-ROM instead of a disk" },
-	{ "locking", OPTION_CHOICE, FIELD(locking), .choices = lockings,
-	  .help = "keep other processes off the image (default on)" },
-	{ "engine", OPTION_CHOICE, FIELD(engine), .choices = engines,
-	  .help = "how to reach the image (default auto); null: no image, for benchmarks" },
-	{ "cache", OPTION_CHOICE, FIELD(cache), .choices = caches,
-	  .help = "use of the page cache (default writeback)" },
-	{ "size", OPTION_SIZE, FIELD(size), .arg = "BYTES", .min = 512, .max = INT64_MAX,
-	  .help = "create the image if it is missing; size of engine=null; with K, M, G or T" },
-	{ "block-size", OPTION_CHOICE, FIELD(block_size), .choices = block_sizes,
-	  .help = "the guest's logical block, in bytes (default 512)" },
-	{ "serial", OPTION_TEXT, FIELD(serial), .arg = "TEXT", .max = SERIAL_MAX,
-	  .help = "the unit's serial number, up to 20 bytes" },
 	{ "reservations", OPTION_TEXT, FIELD(reservations), .arg = "PATH",
 	  .help = "file which keeps persistent reservations" },
 	{ "passthrough", OPTION_TEXT, FIELD(passthrough), .arg = "PATH",
@@ -86,30 +64,29 @@ const char *unit_parse_address(char *text, struct scsi_address *address, char **
 	return NULL;
 }
 
-static const char *unit_conflict(const struct unit *u)
+/* Whether anything is said of an image. */
+static bool unit_says_image(const struct image_options *o)
 {
-	bool null = u->engine == STORAGE_ENGINE_NULL;
+	return o->file || o->read_only || o->engine || o->cache || o->size || o->block_size ||
+	       o->serial;
+}
 
-	if (u->passthrough && (u->file || u->read_only || u->cdrom || u->engine || u->cache ||
-			       u->size || u->block_size || u->serial || u->reservations))
+/* What is wrong, possibly in why, or NULL. */
+static const char *unit_conflict(struct unit *u, char why[UNIT_WHY_SIZE])
+{
+	static const struct image_names names = { .dashes = "", .file = "file" };
+
+	if (u->passthrough && (unit_says_image(&u->image) || u->cdrom || u->reservations))
 		return "passthrough: the device has all other properties itself";
 	if (u->passthrough)
 		return NULL;
 	if (u->timeout)
 		return "timeout: it is for passthrough";
-	if (null && u->file)
-		return "engine=null, file: this engine has no image";
-	if (null && !u->size)
-		return "engine=null: it needs size";
-	if (!null && !u->file)
-		return "file: it is required";
-	if (!null && u->size && (u->read_only || u->cdrom))
-		return "size, read-only: an image is not created read-only";
-	if (u->cdrom && u->block_size)
+	if (u->cdrom && u->image.block_size)
 		return "cdrom, block-size: its block has 2048 bytes";
-	if (u->size % (u->cdrom ? 2048 : block_size_of[u->block_size]))
-		return "size: not a multiple of block-size";
-	return NULL;
+	u->image.read_only |= u->cdrom;
+	return image_check(&u->image, &names, u->cdrom ? CDROM_BLOCK : image_block_size(&u->image),
+			   why) ? why : NULL;
 }
 
 struct unit *units_find(const struct units *units, const struct scsi_address *address)
@@ -122,7 +99,7 @@ struct unit *units_find(const struct units *units, const struct scsi_address *ad
 }
 
 /* What is wrong, possibly in why, or NULL. */
-static const char *unit_parse(const struct units *units, struct unit *u, char why[OPTION_WHY_SIZE])
+static const char *unit_parse(const struct units *units, struct unit *u, char why[UNIT_WHY_SIZE])
 {
 	struct option_table table = { .defs = unit_keys, .values = u };
 	const char *wrong;
@@ -133,7 +110,9 @@ static const char *unit_parse(const struct units *units, struct unit *u, char wh
 		return wrong;
 	if (keys && options_parse_keys(&table, keys, why))
 		return why;
-	return units_find(units, &u->address) ? "there is such a unit already" : unit_conflict(u);
+	if (units_find(units, &u->address))
+		return "there is such a unit already";
+	return unit_conflict(u, why);
 }
 
 static void unit_destroy(struct unit *u)
@@ -147,7 +126,7 @@ static void unit_destroy(struct unit *u)
 int unit_new(struct units *units, const char *name, struct unit **unit, char why[UNIT_WHY_SIZE])
 {
 	struct unit *u = calloc(1, sizeof(*u));
-	char buf[OPTION_WHY_SIZE];
+	char buf[UNIT_WHY_SIZE];
 	const char *wrong = NULL;
 
 	if (u) {
@@ -178,47 +157,35 @@ int unit_new(struct units *units, const char *name, struct unit **unit, char why
 /* Whether the image of the one can be that of the other. */
 static bool unit_same_image(const struct unit *a, const struct unit *b)
 {
-	return a->image && !a->given && !b->given && a->file && b->file && !strcmp(a->file, b->file) &&
-	       a->engine == b->engine && a->cache == b->cache && a->locking == b->locking &&
-	       a->block_size == b->block_size && a->size == b->size && a->cdrom == b->cdrom &&
-	       a->read_only == b->read_only;
+	return a->opened && !a->given && !b->given && a->cdrom == b->cdrom &&
+	       image_same(&a->image, &b->image);
 }
 
-static struct image *unit_share(const struct units *units, const struct unit *u)
+static struct unit_image *unit_share(const struct units *units, const struct unit *u)
 {
 	const struct unit *other;
 
 	for (other = units->first; other; other = other->next)
 		if (other != u && unit_same_image(other, u))
-			return other->image;
+			return other->opened;
 	return NULL;
 }
 
 static int unit_open_image(struct unit *u, char *why)
 {
-	const struct storage_params params = {
-		.path = u->file,
-		.fd = u->given ? &u->fd : NULL,
-		.engine = u->engine,
-		.cache = u->cache,
-		.read_only = u->read_only || u->cdrom,
-		.shared = u->locking != 0,
-		.size = u->size,
-		.block_size = block_size_of[u->block_size],
-	};
-	struct image *image = calloc(1, sizeof(*image));
+	struct unit_image *image = calloc(1, sizeof(*image));
 	int ret;
 
 	if (!image) {
 		snprintf(why, UNIT_WHY_SIZE, "%s", strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	ret = storage_open(&image->storage, &params, why, UNIT_WHY_SIZE);
+	ret = image_open(&image->storage, &u->image, u->given ? &u->fd : NULL, why);
 	close_fd(&u->fd);
 	if (ret)
 		free(image);
 	else
-		u->image = image;
+		u->opened = image;
 	return ret;
 }
 
@@ -228,46 +195,89 @@ int unit_open(struct units *units, struct unit *u, char why[UNIT_WHY_SIZE])
 
 	if (u->passthrough)
 		return 0;
-	u->image = unit_share(units, u);
-	if (!u->image)
+	u->opened = unit_share(units, u);
+	if (!u->opened)
 		ret = unit_open_image(u, why);
 	if (!ret)
-		u->image->users++;
+		u->opened->users++;
 	return ret;
 }
 
 static void unit_close(struct unit *u, bool served)
 {
-	struct image *image = u->image;
-	struct storage_info info;
+	struct unit_image *image = u->opened;
 
 	if (!image || --image->users)
 		return;
-	storage_info(image->storage, &info);
-	if (info.created && !served)
-		unlink(u->file);
-	storage_close(image->storage);
+	image_close(image->storage, &u->image, served);
 	free(image);
+}
+
+/* Behind the key at key, within what --lun has; there a comma stands, or a NUL. */
+static const char *unit_key_end(const char *key)
+{
+	/* One which is doubled belongs to a value. */
+	while (*key && (*key != ',' || key[1] == ','))
+		key += *key == ',' ? 2 : 1;
+	return key;
+}
+
+/* What --lun has, with this size in the place of the one which it says; NULL: it says none. */
+static char *unit_name_resized(const char *name, uint64_t size)
+{
+	const char *end = unit_key_end(name), *key;
+	char *text;
+
+	while (*end) {
+		key = end + 1;
+		end = unit_key_end(key);
+		if (strncmp(key, "size=", 5))
+			continue;
+		return asprintf(&text, "%.*ssize=%" PRIu64 "%s", (int)(key - name), name, size,
+				end) < 0 ? NULL : text;
+	}
+	return NULL;
+}
+
+void units_take_sizes(struct units *units, struct option_list *luns)
+{
+	struct storage_info info;
+	struct unit *u;
+	char *name;
+
+	for (u = units->first; u; u = u->next) {
+		if (!u->opened || !u->image.size)
+			continue;
+		storage_info(u->opened->storage, &info);
+		if (info.size == u->image.size)
+			continue;
+		name = unit_name_resized(u->name, info.size);
+		if (!name || option_list_replace(luns, u->name, name)) {
+			free(name);
+			continue;
+		}
+		free(u->name);
+		u->name = name;
+		u->image.size = info.size;
+	}
 }
 
 /*
  * Life
  */
 
-void unit_log(const struct unit *u)
+void unit_log(const struct daemon_device *device, const struct unit *u)
 {
-	struct storage_info info;
+	char about[IMAGE_TEXT_SIZE];
 
 	if (u->passthrough) {
-		daemon_log(VHOST_LOG_INFO, "unit %u:%u: %s", u->address.target, u->address.lun,
+		device_log(device, VHOST_LOG_INFO, "unit %u:%u: %s", u->address.target, u->address.lun,
 			   u->passthrough);
 		return;
 	}
-	storage_info(u->image->storage, &info);
-	daemon_log(VHOST_LOG_INFO, "unit %u:%u: %s, %" PRIu64 " bytes, engine %s, cache %s%s%s",
-		   u->address.target, u->address.lun, u->file ? u->file : "no image", info.size,
-		   info.engine, caches[u->cache], u->cdrom ? ", CD-ROM" : "",
-		   info.read_only ? ", read-only" : "");
+	image_tell(u->opened->storage, &u->image, about);
+	device_log(device, VHOST_LOG_INFO, "unit %u:%u: %s, %s%s", u->address.target, u->address.lun,
+		   u->image.file ? u->image.file : "no image", about, u->cdrom ? ", CD-ROM" : "");
 }
 
 /* FNV-1a. */
@@ -285,32 +295,32 @@ static uint64_t unit_hash(uint64_t h, const void *data, size_t n)
  * behind.  So unless it is given, it is made of what makes the unit another one than all others of
  * this host, and stays the same from run to run: the image's path and the address.
  */
-static const char *unit_serial(const struct unit *u, char buf[SERIAL_MAX + 1])
+static const char *unit_serial(const struct unit *u, char buf[IMAGE_SERIAL_MAX + 1])
 {
 	const uint16_t address[2] = { u->address.target, u->address.lun };
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
 	char *path;
 
-	if (u->serial || !u->file)
-		return u->serial;
-	path = realpath(u->file, NULL);
-	h = unit_hash(h, path ? path : u->file, strlen(path ? path : u->file));
+	if (u->image.serial || !u->image.file)
+		return u->image.serial;
+	path = realpath(u->image.file, NULL);
+	h = unit_hash(h, path ? path : u->image.file, strlen(path ? path : u->image.file));
 	h = unit_hash(h, address, sizeof(address));
-	snprintf(buf, SERIAL_MAX + 1, "%016" PRIx64, h);
+	snprintf(buf, IMAGE_SERIAL_MAX + 1, "%016" PRIx64, h);
 	free(path);
 	return buf;
 }
 
 int unit_serve(struct units *units, struct unit *u, char why[UNIT_WHY_SIZE])
 {
-	char serial[SERIAL_MAX + 1];
+	char serial[IMAGE_SERIAL_MAX + 1];
 	const struct scsi_lun_params params = {
 		.address = u->address,
-		.storage = u->image ? u->image->storage : NULL,
+		.storage = u->opened ? u->opened->storage : NULL,
 		.passthrough = u->passthrough,
 		.timeout = u->timeout,
 		.cdrom = u->cdrom,
-		.block_size = u->cdrom ? 0 : block_size_of[u->block_size],
+		.block_size = u->cdrom ? 0 : image_block_size(&u->image),
 		.serial = unit_serial(u, serial),
 		.reservations = u->reservations,
 	};

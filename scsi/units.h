@@ -9,35 +9,30 @@
 
 #include <stdbool.h>
 
+#include "daemons/image.h"
 #include "daemons/options.h"
 #include "scsi/scsi.h"
 
-#define UNIT_WHY_SIZE 256
+#define UNIT_WHY_SIZE IMAGE_WHY_SIZE
 
 /* An opened image. */
-struct image {
+struct unit_image {
 	struct storage *storage;
 	unsigned int users;		/* units */
 };
 
 /* A unit; what --lun can say of it comes first. */
 struct unit {
-	const char *file;		/* NULL: not given */
-	bool read_only, cdrom;
-	enum storage_engine engine;
-	enum storage_cache cache;
-	uint64_t size;			/* bytes; 0: not given */
-	unsigned int locking;		/* place in lockings */
-	unsigned int block_size;	/* place in block_sizes */
-	const char *serial;		/* NULL: not given */
-	const char *passthrough;	/* likewise */
+	struct image_options image;	/* a CD-ROM's is read-only, said or not */
+	bool cdrom;
+	const char *passthrough;	/* NULL: not given */
 	const char *reservations;	/* likewise */
 	unsigned int timeout;		/* of passthrough, in seconds; 0: not given */
 
 	char *text;			/* into which these point; changed by the parser */
 	char *name;			/* how --lun has it */
 	struct scsi_address address;
-	struct image *image;		/* NULL: passthrough, or not opened yet */
+	struct unit_image *opened;	/* NULL: passthrough, or not opened yet */
 	int fd;				/* of the image, until it is opened; -1: none */
 	bool given;			/* there was one: file is only its name */
 	bool leaving;			/* it is being removed */
@@ -69,8 +64,13 @@ void unit_free(struct units *units, struct unit *u, bool served);
 int unit_open(struct units *units, struct unit *u, char why[UNIT_WHY_SIZE]);
 /* From now on the driver has it.  units->target is there. */
 int unit_serve(struct units *units, struct unit *u, char why[UNIT_WHY_SIZE]);
+/*
+ * Images may have other sizes by now: where a size is said of a unit, say this one, here and in what
+ * --lun has.
+ */
+void units_take_sizes(struct units *units, struct option_list *luns);
 /* Tell the log about it. */
-void unit_log(const struct unit *u);
+void unit_log(const struct daemon_device *device, const struct unit *u);
 
 /*
  * "TARGET:LUN" or "LUN" at text; what follows behind a comma goes to *rest.  NULL, or the reason.

@@ -11,18 +11,12 @@
  *
  * Used length (VIRTIO 2.7.8.2): the response comes first and is always written in full,
  * data follows from its start on.
- *
- * Buffers of the event queue are popped as they come and held until there is an event.  When
- * there is none to hold it, the event is lost, and the driver told with the next one, or
- * as soon as it brings a buffer.
  */
-#include "virtio_scsi.h"
+#include "scsi/virtio_queue.h"
 
 #include <endian.h>
 #include <errno.h>
-#include <linux/virtio_config.h>
 #include <linux/virtio_scsi.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,40 +39,7 @@
 #define VS_HEADER	offsetof(struct virtio_scsi_cmd_req, cdb)
 #define VS_RESPONSE	offsetof(struct virtio_scsi_cmd_resp, sense)
 
-/* A worker's nexus; there once a queue of it has started. */
-struct vs_via {
-	struct vhost_worker *worker;
-	struct scsi_nexus *nexus;
-};
-
-/* A request queue; on its worker. */
-struct vs_queue {
-	struct virtio_scsi *vs;
-	struct vs_via *via;
-	uint64_t features;		/* the driver's choice; constant while the queue runs */
-	struct virtio_scsi_stats stats;
-};
-
-struct virtio_scsi {
-	/* constant */
-	struct vhost_dev *dev;
-	struct vhost_worker *control;
-	struct scsi_target *target;
-	unsigned int num_vias, num_queues;	/* of virtqueues, all of them */
-	struct vs_via *vias;
-	struct vs_queue *queues;
-	void *arg;
-	void (*connection)(void *arg, bool up);
-
-	/* of the control worker */
-	struct vs_event *events, **last_event;	/* buffers, the oldest first */
-	bool missed;				/* an event was lost */
-
-	/* written by the control worker, bytes */
-	atomic_uint cdb_size, sense_size;
-};
-
-/* A request's private bytes: a command … */
+/* A request's private bytes. */
 struct vs_cmd {
 	struct scsi_cmd cmd;
 	struct vhost_req *req;
@@ -86,32 +47,12 @@ struct vs_cmd {
 	struct iovec *copy;		/* of one direction, when both need a slice; else NULL */
 };
 
-/* … a task management function … */
-struct vs_tmf {
-	struct scsi_tmf_request tmf;
-	struct vhost_req *req;
-};
-
-/* … a buffer for an event. */
-struct vs_event {
-	struct vhost_req *req;
-	struct vs_event *next;
-};
-
-static struct vs_queue *vs_queue(const struct vhost_queue *q)
-{
-	const struct virtio_scsi *vs = vhost_queue_opaque(q);
-
-	return &vs->queues[vhost_queue_index(q)];
-}
-
 static unsigned int vs_size(const atomic_uint *size)
 {
 	return atomic_load_explicit(size, memory_order_relaxed);
 }
 
-/* It cannot be answered, but the driver gets its descriptors back. */
-static void vs_malformed(struct vhost_req *req)
+void vs_malformed(struct vhost_req *req)
 {
 	vs_queue(req->queue)->stats.malformed++;
 	vhost_req_push(req, 0);
@@ -271,176 +212,6 @@ static void vs_kick_requests(struct vhost_queue *q)
 		if (n)
 			scsi_commit(vq->via->nexus);
 	} while (n == VS_BATCH);
-}
-
-/*
- * The control queue
- */
-
-static void vs_tmf_done(struct scsi_tmf_request *tmf, enum scsi_tmf_response response)
-{
-	struct vs_tmf *vt = container_of(tmf, struct vs_tmf, tmf);
-	const struct virtio_scsi_ctrl_tmf_resp resp = { .response = (uint8_t)response };
-
-	vhost_req_write(vt->req, 0, &resp, sizeof(resp));
-	vhost_req_push(vt->req, sizeof(resp));
-}
-
-static void vs_begin_tmf(struct virtio_scsi *vs, struct vhost_req *req)
-{
-	struct virtio_scsi_ctrl_tmf_req head;
-	struct vs_tmf *vt = req->priv;
-	uint32_t subtype;
-
-	if (vhost_req_read(req, 0, &head, sizeof(head)) < sizeof(head) || !req->in_len) {
-		vs_malformed(req);
-		return;
-	}
-	subtype = le32toh(head.subtype);
-	vt->req = req;
-	vt->tmf = (struct scsi_tmf_request){
-		.function = (enum scsi_tmf)subtype,
-		.tag = le64toh(head.tag),
-		.done = vs_tmf_done,
-	};
-	if (!virtio_scsi_get_address(&vt->tmf.address, head.lun))
-		vs_tmf_done(&vt->tmf, SCSI_TMF_BAD_TARGET);
-	else
-		scsi_tmf(vs->target, &vt->tmf);
-}
-
-/* Nothing here happens which a driver could ask to be told about: units have no such events. */
-static void vs_begin_an(struct virtio_scsi *vs, struct vhost_req *req)
-{
-	struct virtio_scsi_ctrl_an_resp resp = { .response = VIRTIO_SCSI_S_BAD_TARGET };
-	struct virtio_scsi_ctrl_an_req head;
-	struct scsi_address address;
-
-	if (vhost_req_read(req, 0, &head, sizeof(head)) < sizeof(head) ||
-	    req->in_len < sizeof(resp)) {
-		vs_malformed(req);
-		return;
-	}
-	if (virtio_scsi_get_address(&address, head.lun))
-		resp.response = (uint8_t)scsi_target_knows(vs->target, &address);
-	vhost_req_write(req, 0, &resp, sizeof(resp));
-	vhost_req_push(req, sizeof(resp));
-}
-
-static void vs_begin_control(struct virtio_scsi *vs, struct vhost_req *req)
-{
-	uint32_t type;
-
-	if (vhost_req_read(req, 0, &type, sizeof(type)) < sizeof(type))
-		type = UINT32_MAX;
-	switch (le32toh(type)) {
-	case VIRTIO_SCSI_T_TMF:
-		vs_begin_tmf(vs, req);
-		break;
-	case VIRTIO_SCSI_T_AN_QUERY:
-	case VIRTIO_SCSI_T_AN_SUBSCRIBE:
-		vs_begin_an(vs, req);
-		break;
-	default:
-		vs_malformed(req);
-	}
-}
-
-static void vs_kick_control(struct vhost_queue *q)
-{
-	struct virtio_scsi *vs = vhost_queue_opaque(q);
-	struct vhost_req *req;
-
-	while (vhost_queue_pop(q, &req, 1))
-		vs_begin_control(vs, req);
-}
-
-/*
- * The event queue
- */
-
-/* A buffer, or NULL; those which are too small are given back. */
-static struct vhost_req *vs_take_event(struct virtio_scsi *vs)
-{
-	struct vs_event *ve;
-
-	while ((ve = vs->events)) {
-		vs->events = ve->next;
-		if (!vs->events)
-			vs->last_event = &vs->events;
-		if (ve->req->in_len >= sizeof(struct virtio_scsi_event))
-			return ve->req;
-		vs_malformed(ve->req);
-	}
-	return NULL;
-}
-
-static void vs_send_event(struct virtio_scsi *vs, const struct virtio_scsi_event *like)
-{
-	struct vhost_req *req = vs_take_event(vs);
-	struct virtio_scsi_event event = *like;
-
-	if (!req) {
-		vs->missed = true;
-		return;
-	}
-	if (vs->missed)
-		event.event |= htole32(VIRTIO_SCSI_T_EVENTS_MISSED);
-	vs->missed = false;
-	vhost_req_write(req, 0, &event, sizeof(event));
-	vhost_req_push(req, sizeof(event));
-}
-
-/*
- * Whether the driver wants such events.  QEMU's vhost-user-scsi-pci (7.2 and those since) tells
- * us of HOTPLUG only, of all that its driver has chosen; it is known by telling of no VERSION_1
- * either.  A driver which did not choose CHANGE has to ignore what it does not know.
- */
-static bool vs_wants(const struct virtio_scsi *vs, uint32_t event)
-{
-	uint64_t features = vhost_dev_features(vs->dev);
-
-	if (event != VIRTIO_SCSI_T_PARAM_CHANGE || !(features & BIT(VIRTIO_F_VERSION_1)))
-		return features & BIT(VIRTIO_SCSI_F_HOTPLUG);
-	return features & BIT(VIRTIO_SCSI_F_CHANGE);
-}
-
-static void vs_event(void *arg, const struct scsi_address *address, uint32_t event,
-		     uint32_t reason)
-{
-	struct virtio_scsi *vs = arg;
-	struct virtio_scsi_event e = { .event = htole32(event), .reason = htole32(reason) };
-
-	/* A driver which has not come so far will see by itself what there is. */
-	if (!vs_wants(vs, event))
-		return;
-	virtio_scsi_put_address(e.lun, address);
-	vs_send_event(vs, &e);
-}
-
-static void vs_kick_events(struct vhost_queue *q)
-{
-	static const struct virtio_scsi_event none;	/* VIRTIO_SCSI_T_NO_EVENT */
-	struct virtio_scsi *vs = vhost_queue_opaque(q);
-	struct vhost_req *req;
-
-	while (vhost_queue_pop(q, &req, 1)) {
-		struct vs_event *ve = req->priv;
-
-		*ve = (struct vs_event){ .req = req };
-		*vs->last_event = ve;
-		vs->last_event = &ve->next;
-	}
-	if (vs->missed && vs->events)
-		vs_send_event(vs, &none);
-}
-
-static void vs_return_events(struct virtio_scsi *vs, struct vhost_queue *q)
-{
-	vs->events = NULL;
-	vs->last_event = &vs->events;
-	/* All that is outstanding is held by us. */
-	vhost_queue_unpop(q, vhost_queue_outstanding(q));
 }
 
 /*

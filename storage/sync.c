@@ -80,39 +80,21 @@ static int sync_rw_direct(struct file *f, struct sync_scratch *s, const struct s
  * Reads and writes by way of a copy
  */
 
-static int sync_read_buf(const struct file *f, char *buf, uint64_t off, uint64_t len)
+static int sync_buf(const struct file *f, enum storage_op op, char *buf, uint64_t off,
+		    uint64_t len)
 {
 	ssize_t n;
 
 	while (len) {
-		n = pread(f->fd, buf, len, (off_t)off);
+		n = op == STORAGE_READ ? pread(f->fd, buf, len, (off_t)off)
+				       : pwrite(f->fd, buf, len, (off_t)off);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
 		n = ALIGN_DOWN(n, f->align);
 		if (!n)
-			return -EIO;	/* the file has become shorter */
-		buf += n;
-		off += (uint64_t)n;
-		len -= (uint64_t)n;
-	}
-	return 0;
-}
-
-static int sync_write_buf(const struct file *f, const char *buf, uint64_t off, uint64_t len)
-{
-	ssize_t n;
-
-	while (len) {
-		n = pwrite(f->fd, buf, len, (off_t)off);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		n = ALIGN_DOWN(n, f->align);
-		if (!n)
-			return -EIO;
+			return -EIO;	/* of a read: the file has become shorter */
 		buf += n;
 		off += (uint64_t)n;
 		len -= (uint64_t)n;
@@ -129,7 +111,7 @@ struct sync_piece {
 static int sync_read_piece(struct file *f, struct sync_scratch *s, const struct storage_io *io,
 			   const struct sync_piece *p)
 {
-	int err = sync_read_buf(f, s->buf, p->start, p->stop - p->start);
+	int err = sync_buf(f, STORAGE_READ, s->buf, p->start, p->stop - p->start);
 
 	if (!err)
 		iov_write(io->iov, io->iovcnt, p->pos - io->offset, s->buf + (p->pos - p->start),
@@ -146,16 +128,16 @@ static int sync_write_piece(struct file *f, struct sync_scratch *s, const struct
 	int err = 0;
 
 	if (p->pos > p->start)
-		err = sync_read_buf(f, s->buf, p->start, f->align);
+		err = sync_buf(f, STORAGE_READ, s->buf, p->start, f->align);
 	if (!err && p->end < p->stop && (last > p->start || p->pos == p->start))
-		err = sync_read_buf(f, s->buf + (last - p->start), last, f->align);
+		err = sync_buf(f, STORAGE_READ, s->buf + (last - p->start), last, f->align);
 	if (err)
 		return err;
 	if (io->op == STORAGE_WRITE)
 		iov_read(io->iov, io->iovcnt, p->pos - io->offset, dst, p->end - p->pos);
 	else
 		memset(dst, 0, p->end - p->pos);
-	return sync_write_buf(f, s->buf, p->start, p->stop - p->start);
+	return sync_buf(f, STORAGE_WRITE, s->buf, p->start, p->stop - p->start);
 }
 
 /* Read, write or write zeroes. */

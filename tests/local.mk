@@ -41,6 +41,7 @@ library_tests = \
 	tests/proto/test_inflight_rings \
 	tests/proto/test_iommu \
 	tests/proto/test_iommu_invalidate \
+	tests/proto/test_log \
 	tests/proto/test_memory \
 	tests/proto/test_messages \
 	tests/proto/test_migrate \
@@ -62,8 +63,10 @@ library_tests = \
 	tests/proto/test_types \
 	tests/unit/test_inflight \
 	tests/unit/test_iov \
+	tests/unit/test_limit_clock \
 	tests/unit/test_ring_model \
 	tests/unit/test_ring_stress \
+	tests/unit/test_window \
 	tests/unit/test_worker
 check_PROGRAMS += $(library_tests)
 TESTS += $(library_tests)

@@ -195,18 +195,26 @@ static void print_queue(struct json_object *queue, struct json_object *last, dou
 	printf("\n");
 }
 
-void ctl_print_stats(struct json_object *result, struct json_object *last, double seconds)
+/* The array which is this member; NULL: there is none. */
+static struct json_object *print_array(struct json_object *obj, const char *key)
 {
-	struct json_object *queues, *before = NULL, *queue;
+	struct json_object *value;
+
+	return json_object_object_get_ex(obj, key, &value) &&
+	       json_object_is_type(value, json_type_array) ? value : NULL;
+}
+
+/* Of one device. */
+static void print_stats(struct json_object *result, struct json_object *last, double seconds)
+{
+	struct json_object *queues = print_array(result, "queues"), *queue;
+	struct json_object *before = print_array(last, "queues");
 	size_t i, n, shown = 0;
 
-	if (!json_object_object_get_ex(result, "queues", &queues) ||
-	    !json_object_is_type(queues, json_type_array)) {
+	if (!queues) {
 		ctl_print(result);
 		return;
 	}
-	if (last)
-		json_object_object_get_ex(last, "queues", &before);
 	n = json_object_array_length(queues);
 	for (i = 0; i < n; i++) {
 		queue = json_object_array_get_idx(queues, i);
@@ -219,4 +227,20 @@ void ctl_print_stats(struct json_object *result, struct json_object *last, doubl
 	}
 	if (!shown)
 		printf("no queue is in use\n");
+}
+
+void ctl_print_stats(struct json_object *result, struct json_object *last, double seconds)
+{
+	struct json_object *devices = print_array(result, "devices"), *device;
+	struct json_object *before = print_array(last, "devices");
+	size_t i, n = devices ? json_object_array_length(devices) : 0;
+
+	if (!devices)
+		print_stats(result, last, seconds);
+	/* There are the same ones as long as the process lives. */
+	for (i = 0; i < n; i++) {
+		device = json_object_array_get_idx(devices, i);
+		printf("%s%s\n", i ? "\n" : "", print_text(device, "name"));
+		print_stats(device, before ? json_object_array_get_idx(before, i) : NULL, seconds);
+	}
 }

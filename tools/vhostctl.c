@@ -30,10 +30,12 @@ struct ctl {
 	long count;			/* of looks; 0: no end */
 	int timeout_ms;
 	int pass_fd;			/* -1: none */
+	const char *device;		/* which the method is about; NULL: goes without saying */
 };
 
 static const struct option options[] = {
 	{ "dir", required_argument, NULL, 'd' },
+	{ "device", required_argument, NULL, 'D' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "watch", optional_argument, NULL, 'w' },
 	{ "count", required_argument, NULL, 'n' },
@@ -51,6 +53,7 @@ static void print_help(void)
 	       "Look after vhost-user-blk, vhost-user-net and vhost-user-scsi while they run.\n"
 	       "SOCKET is a path, or the NAME of " FOLDER "/NAME" SUFFIX ".\n\n"
 	       "  --dir=PATH           look for sockets there instead of in " FOLDER "\n"
+	       "  --device=NAME        the device which is meant, of several\n"
 	       "  --json               print the answer as it is\n"
 	       "  --watch[=SECONDS]    stats: again and again, what is done per second\n"
 	       "  --count=N            with --watch, N times\n"
@@ -78,6 +81,9 @@ static bool parse_option(struct ctl *ctl, int option, const char *arg)
 	case 'd':
 		ctl->folder = arg;
 		return true;
+	case 'D':
+		ctl->device = arg;
+		return *arg;
 	case 'j':
 		ctl->json = true;
 		return true;
@@ -199,13 +205,24 @@ static int add_param(struct json_object *params, struct json_object *known, char
 	return CTL_OK;
 }
 
+/* The device which is meant, as the beginning of parameters; NULL: none is named. */
+static struct json_object *device_params(const struct ctl *ctl)
+{
+	struct json_object *params;
+
+	if (!ctl->device)
+		return NULL;
+	params = json_object_new_object();
+	json_add(params, "device", json_text(ctl->device));
+	return params;
+}
+
 static int make_params(struct ctl_conn *conn, const char *method, char **args,
 		       struct json_object **params)
 {
 	struct json_object *help = NULL, *known;
 	int ret;
 
-	*params = NULL;
 	if (!*args)
 		return CTL_OK;
 	ret = ctl_call(conn, "help", NULL, &help);
@@ -215,7 +232,8 @@ static int make_params(struct ctl_conn *conn, const char *method, char **args,
 		return ret;
 	}
 	known = known_params(help, method);
-	*params = json_object_new_object();
+	if (!*params)
+		*params = json_object_new_object();
 	for (; !ret && *args; args++)
 		ret = add_param(*params, known, *args);
 	json_object_put(help);
@@ -266,7 +284,7 @@ static int watch(const struct ctl *ctl, struct ctl_conn *conn)
 	int ret;
 
 	for (;;) {
-		ret = call(conn, "stats", NULL, &result);
+		ret = call(conn, "stats", device_params(ctl), &result);
 		at = now();
 		if (ret)
 			break;
@@ -294,6 +312,7 @@ static int run_method(const struct ctl *ctl, struct ctl_conn *conn, const char *
 
 	if (ctl->watch)
 		return watch(ctl, conn);
+	params = device_params(ctl);
 	ret = make_params(conn, method, args, &params);
 	if (ret) {
 		json_object_put(params);

@@ -6,7 +6,11 @@ systemdunitdir = @systemdunitdir@
 systemdunit_DATA = \
 	daemons/units/vhost-user-blk@.service daemons/units/vhost-user-blk@.socket \
 	daemons/units/vhost-user-net@.service daemons/units/vhost-user-net@.socket \
-	daemons/units/vhost-user-scsi@.service daemons/units/vhost-user-scsi@.socket
+	daemons/units/vhost-user-scsi@.service daemons/units/vhost-user-scsi@.socket \
+	$(control_sockets)
+control_sockets = \
+	daemons/units/vhost-user-blk-control@.socket daemons/units/vhost-user-net-control@.socket \
+	daemons/units/vhost-user-scsi-control@.socket
 sysusersdir = $(prefix)/lib/sysusers.d
 sysusers_DATA = \
 	daemons/units/sysusers/vhost-user-blk.conf daemons/units/sysusers/vhost-user-net.conf \
@@ -25,7 +29,7 @@ completion_DATA = daemons/completion/vhost-user-blk daemons/completion/vhost-use
 	daemons/completion/vhost-user-scsi
 
 unit_templates = daemons/completion.bash daemons/units/vhost-user@.service.in daemons/units/vhost-user@.socket.in \
-	daemons/units/vhost-user.sysusers daemons/units/vhost-user.tmpfiles.in \
+	daemons/units/vhost-user-control@.socket.in daemons/units/vhost-user.sysusers daemons/units/vhost-user.tmpfiles.in \
 	daemons/qemu/50-vhost-user.json.in
 EXTRA_DIST += $(unit_templates)
 CLEANFILES += $(systemdunit_DATA) $(sysusers_DATA) $(tmpfiles_DATA) $(qemudiscovery_DATA) \
@@ -48,6 +52,9 @@ daemons/units/vhost-user-scsi@.service: daemons/units/vhost-user@.service.in Mak
 daemons/units/vhost-user-blk@.socket daemons/units/vhost-user-net@.socket \
 daemons/units/vhost-user-scsi@.socket: daemons/units/vhost-user@.socket.in Makefile
 	$(AM_V_GEN)$(unit_edit) $(srcdir)/daemons/units/vhost-user@.socket.in >$@
+
+$(control_sockets): daemons/units/vhost-user-control@.socket.in Makefile
+	$(AM_V_GEN)$(unit_edit) $(srcdir)/daemons/units/vhost-user-control@.socket.in >$@
 
 $(sysusers_DATA): daemons/units/vhost-user.sysusers
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && cp $(srcdir)/daemons/units/vhost-user.sysusers $@

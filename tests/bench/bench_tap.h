@@ -35,7 +35,6 @@ struct tap_target {
 
 	/* tap_bare.c: a thread on the back-end's core does what a back-end would */
 	bool bare, whole;		/* whole: packets are written as one buffer */
-	uint8_t *buffers;		/* to be read to */
 	pthread_t thread;
 	sem_t work;
 	uint64_t (*fn)(struct tap_target *t, uint64_t arg);

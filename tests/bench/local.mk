@@ -14,7 +14,8 @@ tests_bench_bench_tap_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tests_bench_bench_tap_LDADD = tools/libload.la daemons/libdaemons.la $(JSON_LIBS)
 
 EXTRA_DIST += \
-	tests/bench/blk.sh tests/bench/lib.sh tests/bench/net.sh tests/bench/peers.sh \
+	tests/bench/blk.sh tests/bench/lib.sh tests/bench/limits.sh tests/bench/net.sh \
+	tests/bench/peers.sh \
 	tests/bench/report tests/bench/report-blk.sh tests/bench/report-daemons.sh \
 	tests/bench/report-facts.sh tests/bench/report-lib.sh tests/bench/report-net.sh \
 	tests/bench/report-plot.sh tests/bench/report.awk tests/bench/scsi.sh tests/bench/tap.sh \

@@ -51,7 +51,8 @@ instructions()
 	local out=$work/$1.$2.callgrind socket=$work/$1.sock
 
 	make_command "$1" "$socket"
-	valgrind --quiet --tool=callgrind --callgrind-out-file="$out" "${command[@]}" 2>"$work/log" &
+	# Valgrind makes system calls of its own.
+	valgrind --quiet --tool=callgrind --callgrind-out-file="$out" "${command[@]}" --sandbox=none 2>"$work/log" &
 	pids+=($!)
 	wait_for "$socket" "${pids[-1]}"
 	"$bench" "$1" "${options[@]}" --depth="${depths%%,*}" --requests="$2" "$socket" >"$work/bench" ||

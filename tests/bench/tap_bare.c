@@ -2,10 +2,6 @@
 /* The loops without any virtual machine which back-ends on taps are compared with. */
 #include "config.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "tests/bench/bench_tap.h"
 #include "util.h"
 
@@ -40,11 +36,6 @@ static uint64_t bare_call(struct tap_target *t, uint64_t (*fn)(struct tap_target
 
 void tap_bare_open(struct tap_target *t)
 {
-	const size_t size = (WIRE_PACKETS + 17) * BARE_PAGE;
-
-	t->buffers = aligned_alloc(BARE_PAGE, size);
-	tap_check(t, "buffers", t->buffers ? 0 : -ENOMEM);
-	memset(t->buffers, 1, size);
 	sem_init(&t->work, 0, 0);
 	tap_check(t, "thread", -pthread_create(&t->thread, NULL, bare_run, t));
 	tap_check(t, "clock", -pthread_getcpuclockid(t->thread, &t->clock));
@@ -55,7 +46,6 @@ void tap_bare_close(struct tap_target *t)
 	bare_call(t, NULL, 0);
 	pthread_join(t->thread, NULL);
 	sem_destroy(&t->work);
-	free(t->buffers);
 }
 
 static uint64_t bare_write(struct tap_target *t, uint64_t until)
@@ -76,7 +66,7 @@ static uint64_t bare_read(struct tap_target *t, uint64_t n)
 	unsigned int i, at = 0;
 
 	for (i = 0; i < n; i++, at = (at + (large ? 16 : 1)) % WIRE_PACKETS)
-		tap_check(t, "read", wire_read(&t->wire, t->buffers + at * size, size));
+		tap_check(t, "read", wire_read(&t->wire, t->wire.buffers + at * size, size));
 	return n;
 }
 

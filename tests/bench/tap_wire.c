@@ -76,12 +76,31 @@ static int wire_open_sender(struct wire *w)
 	return 0;
 }
 
+/* In both there are pages already when the clock runs. */
+static int wire_open_memory(struct wire *w)
+{
+	const size_t packets = WIRE_PACKETS * ALIGN_UP(WIRE_HDR + PACKET_MAX, PAGE),
+		     buffers = (WIRE_PACKETS + PACKET_MAX / PAGE + 1) * PAGE;
+	int ret = fe_mem_init(&w->mem, 0, packets + buffers);
+
+	if (ret)
+		return ret;
+	w->packets = fe_mem_alloc(&w->mem, packets, PAGE);
+	w->buffers = fe_mem_alloc(&w->mem, buffers, PAGE);
+	if (!w->packets || !w->buffers)
+		return -ENOMEM;
+	memset(w->buffers, 1, buffers);
+	return 0;
+}
+
 int wire_open(struct wire *w, const char *ifname, bool bare, unsigned int queue)
 {
+	int ret;
+
 	*w = (struct wire){ .ifname = ifname, .queue = queue, .sender = -1, .tap = -1 };
-	w->packets = aligned_alloc(PAGE, WIRE_PACKETS * ALIGN_UP(WIRE_HDR + PACKET_MAX, PAGE));
-	if (!w->packets)
-		return -ENOMEM;
+	ret = wire_open_memory(w);
+	if (ret)
+		return ret;
 	if (bare)
 		w->tap = wire_tap(ifname);
 	if (bare && w->tap < 0)
@@ -93,7 +112,7 @@ void wire_close(struct wire *w)
 {
 	close_fd(&w->tap);
 	close_fd(&w->sender);
-	free(w->packets);
+	fe_mem_free(&w->mem);
 }
 
 /* Of experimental type, or TCP over IPv4; to nobody, so that the host drops it at once. */

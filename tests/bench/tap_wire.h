@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "frontend/frontend.h"
+
 #define WIRE_HDR	12u		/* bytes of the virtio-net header */
 #define WIRE_HEAD	(WIRE_HDR + 14 + 20 + 20)
 
@@ -21,7 +23,9 @@ struct wire {
 	int sender;			/* packet socket, owned */
 	int tap;			/* the bare loops', owned; -1: none */
 	uint8_t head[WIRE_HEAD];	/* how each packet begins, with its virtio-net header */
-	uint8_t *packets;		/* WIRE_PACKETS of them, owned */
+	struct fe_mem mem;		/* what follows; of the kind which a guest's memory is */
+	uint8_t *packets;		/* WIRE_PACKETS of them */
+	uint8_t *buffers;		/* to be read to: WIRE_PACKETS pages, and those of a packet */
 	size_t stride;			/* bytes from one to the next */
 	unsigned int next;		/* which is to be written next */
 };

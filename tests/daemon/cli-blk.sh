@@ -32,7 +32,7 @@ check "capabilities, whatever else is given" prints_capabilities --foo bar --num
 equal "capabilities leave nothing behind" "$before" "$(listing)"
 
 check_help
-equal "these are all that there should be" 31 "$(help_options | uniq | wc -l)"
+equal "these are all that there should be" 32 "$(help_options | uniq | wc -l)"
 
 # --- Wrong command lines ---
 

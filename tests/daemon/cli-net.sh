@@ -37,7 +37,7 @@ no_port()
 
 # --- Options which only print ---
 
-equal "capabilities" '{"type":"net","features":[]}' "$("$daemon" --foo --print-capabilities 2>&1)"
+equal "capabilities" '{"type":"net"}' "$("$daemon" --foo --print-capabilities 2>&1)"
 check_help
 
 # --- Wrong command lines ---

@@ -16,6 +16,9 @@
  *   give_fd idle PATH COUNT		connect, start so many rings with buffers to write into
  *					in those of even number, and wait for the other end to
  *					close
+ *   give_fd empty PATH COUNT		the same without buffers
+ *   give_fd reset PATH			connect, start a ring, and reset the device with it
+ *   give_fd mute PATH			connect, say nothing, and wait for the other end to close
  *   give_fd shrink PATH		connect, start a ring, truncate its memory, kick, and
  *					wait for the other end to close
  *
@@ -210,7 +213,7 @@ static void fill(struct fe_mem *mem, struct fe_ring *ring)
 	fe_ring_submit(ring);
 }
 
-static int idle(const char *path, unsigned int count)
+static int idle(const char *path, unsigned int count, bool buffers)
 {
 	const uint64_t protocol = FE_BIT(VU_PROTOCOL_F_MQ) | FE_BIT(VU_PROTOCOL_F_REPLY_ACK);
 	struct fe_ring ring[RINGS_MAX], *rings[RINGS_MAX];
@@ -232,7 +235,7 @@ static int idle(const char *path, unsigned int count)
 		check("ring", fe_ring_init(&ring[i], &mem, &params));
 	}
 	check("start", fe_start(&fe, &mem, rings, count));
-	for (i = 0; i < count; i += 2)
+	for (i = 0; buffers && i < count; i += 2)
 		fill(&mem, &ring[i]);
 	check("sync", fe_sync(&fe));
 	be_ready(&fe);
@@ -243,20 +246,53 @@ static int idle(const char *path, unsigned int count)
 	return 0;
 }
 
-static int shrink(const char *path)
+static int mute(const char *path)
 {
-	const struct fe_ring_params params = { .size = 16 };
-	struct fe_ring ring, *rings[] = { &ring };
-	struct fe_mem mem;
 	struct fe fe;
 
 	check(path, fe_connect(&fe, path));
-	check("negotiation", fe_negotiate(&fe, FE_BIT(VIRTIO_F_VERSION_1) |
-					       FE_BIT(VU_F_PROTOCOL_FEATURES), 0));
-	check("memory", fe_mem_init(&mem, 0x100000, 1 << 20));
-	check("ring", fe_ring_init(&ring, &mem, &params));
-	check("start", fe_start(&fe, &mem, rings, 1));
-	check("sync", fe_sync(&fe));
+	be_ready(&fe);
+	fe_close(&fe);
+	return 0;
+}
+
+/* One ring runs. */
+static void begin(const char *path, struct fe *fe, struct fe_mem *mem, struct fe_ring *ring)
+{
+	const uint64_t protocol = FE_BIT(VU_PROTOCOL_F_REPLY_ACK) | FE_BIT(VU_PROTOCOL_F_RESET_DEVICE);
+	const struct fe_ring_params params = { .size = 16 };
+
+	check(path, fe_connect(fe, path));
+	check("negotiation", fe_negotiate(fe, FE_BIT(VIRTIO_F_VERSION_1) |
+					      FE_BIT(VU_F_PROTOCOL_FEATURES), protocol));
+	check("memory", fe_mem_init(mem, 0x100000, 1 << 20));
+	check("ring", fe_ring_init(ring, mem, &params));
+	check("start", fe_start(fe, mem, &ring, 1));
+	check("sync", fe_sync(fe));
+}
+
+static int reset(const char *path)
+{
+	struct fe_ring ring;
+	struct fe_mem mem;
+	struct fe fe;
+
+	begin(path, &fe, &mem, &ring);
+	check("RESET_DEVICE", fe_reset_device(&fe));
+	speak(&fe);
+	fe_close(&fe);
+	fe_ring_free(&ring);
+	fe_mem_free(&mem);
+	return 0;
+}
+
+static int shrink(const char *path)
+{
+	struct fe_ring ring;
+	struct fe_mem mem;
+	struct fe fe;
+
+	begin(path, &fe, &mem, &ring);
 	if (ftruncate(mem.regions[0].fd, 0))
 		die("ftruncate", errno);
 	/* From here on the memory would be our death too. */
@@ -277,13 +313,19 @@ int main(int argc, char **argv)
 	if (!strcmp(mode, "answer") && argc == 4)
 		return answer(argv[2], atoi(argv[3]));
 	if (!strcmp(mode, "idle") && argc == 4)
-		return idle(argv[2], (unsigned int)atoi(argv[3]));
+		return idle(argv[2], (unsigned int)atoi(argv[3]), true);
+	if (!strcmp(mode, "empty") && argc == 4)
+		return idle(argv[2], (unsigned int)atoi(argv[3]), false);
+	if (!strcmp(mode, "mute") && argc == 3)
+		return mute(argv[2]);
 	if (!strcmp(mode, "tap") && argc > 3)
 		run(make_tap(argv[2], IFF_VNET_HDR), argv + 3);
 	if (!strcmp(mode, "plain-tap") && argc > 3)
 		run(make_tap(argv[2], 0), argv + 3);
 	if (!strcmp(mode, "stay"))
 		return stay(argv[2]);
+	if (!strcmp(mode, "reset"))
+		return reset(argv[2]);
 	if (!strcmp(mode, "shrink"))
 		return shrink(argv[2]);
 	if (!strcmp(mode, "connected"))

@@ -252,7 +252,7 @@ check_shrink()
 	start_daemon shrink "$@"
 	check "a front-end truncates the guest's memory, $name" "$give_fd" shrink "$tmp/shrink.sock"
 	equal "it is told once what was negotiated, $name" 1 \
-		"$(grep -c "^$program: front-end uses split rings" "$tmp/shrink.log")"
+		"$(grep -c "^$program: shrink: front-end uses split rings" "$tmp/shrink.log")"
 	check "the next front-end is served, $name" "$give_fd" talk "$tmp/shrink.sock" 1
 	stop_daemon shrink
 }

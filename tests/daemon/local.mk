@@ -6,21 +6,27 @@ tests_daemon_schema_LDADD = $(JSON_LIBS)
 tests_daemon_diff_blk_SOURCES = tests/daemon/diff_blk.c
 tests_daemon_diff_blk_LDADD = frontend/libfrontend.la
 
-TESTS += tests/daemon/config.sh tests/daemon/control.sh tests/daemon/diff-blk.sh
-EXTRA_DIST += tests/daemon/config.sh tests/daemon/control.sh tests/daemon/diff-blk.sh tests/daemon/lib-cli.sh
+TESTS += tests/daemon/config.sh tests/daemon/control.sh tests/daemon/devices.sh \
+	tests/daemon/diff-blk.sh tests/daemon/idle.sh
+EXTRA_DIST += tests/daemon/config.sh tests/daemon/control.sh tests/daemon/devices.sh \
+	tests/daemon/diff-blk.sh tests/daemon/idle.sh tests/daemon/lib-cli.sh
 
 # Under a service manager.
-check_PROGRAMS += tests/daemon/notified
+check_PROGRAMS += tests/daemon/hold tests/daemon/notified
+tests_daemon_hold_SOURCES = tests/daemon/hold.c
+tests_daemon_hold_LDADD =
 tests_daemon_notified_SOURCES = tests/daemon/notified.c
 tests_daemon_notified_LDADD =
 TESTS += tests/daemon/systemd.sh tests/daemon/sandbox.sh tests/daemon/units.sh \
-	tests/daemon/packages.sh
+	tests/daemon/later.sh tests/daemon/packages.sh
 EXTRA_DIST += tests/daemon/systemd.sh tests/daemon/sandbox.sh tests/daemon/units.sh \
-	tests/daemon/packages.sh doc/libvirt/domain.xml
+	tests/daemon/later.sh tests/daemon/packages.sh doc/libvirt/domain.xml
 
 if HAVE_CHECK
 check_PROGRAMS += tests/daemon/test_kill_blk tests/daemon/test_control
 TESTS += tests/daemon/test_kill_blk tests/daemon/test_control
+tests_daemon_test_control_SOURCES = \
+	tests/daemon/disk_daemon.c tests/daemon/disk_daemon.h tests/daemon/test_control.c
 tests_daemon_test_control_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 tests_daemon_test_kill_blk_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 

@@ -43,6 +43,16 @@ for args in "blk --blk-file=disk --engine=threads --threads=2" "blk --blk-file=d
 	stop_daemon d
 done
 
+# Daemons which other tests start are in it too: none of them asks for less.
+asking()
+{
+	grep -rlE --include='*.sh' --include='*.[ch]' -e '--(sandbox|seccomp)=' "$tests" |
+		sed "s|^$tests/||" | sort | xargs
+}
+tests=${top_srcdir:-$interop/../..}/tests
+equal "who asks for another sandbox" \
+	"bench/scsi.sh daemon/sandbox.sh" "$(asking)"
+
 # Modes.
 begin blk --engine=null --size=1M --sandbox=basic
 equal "basic: no filter" "1 0" "$(field NoNewPrivs Seccomp)"

@@ -52,6 +52,23 @@ start_passed named
 check "a socket with a name is served" "$give_fd" talk "$tmp/named.sock" 1
 end_passed named
 
+# As the units have it: the front-end's socket, and that of vhostctl, in any order.
+for names in front-end:control control:front-end; do
+	first=${names%%:*} second=${names##*:}
+	"$give_fd" listening "$tmp/$first.sock" "$BASH" -c 'exec 3<&7 7<&-; exec "$@"' sh \
+		"$give_fd" listening "$tmp/$second.sock" "$BASH" -c \
+		'exec 4<&7 7<&-; LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=$0 exec "$@"' "$names" \
+		"$daemon" "${good[@]}" >>"$tmp/pair.log" 2>&1 &
+	pids[pair]=$!
+	check "$names: both sockets are there" wait_until 30 listening "$second"
+	check "$names: the front-end is served" "$give_fd" talk "$tmp/front-end.sock" 2
+	check "$names: so is vhostctl" "$top_builddir/tools/vhostctl" "$tmp/control.sock" status
+	kill "${pids[pair]}"
+	check "$names: SIGTERM ends the daemon" end_process pair
+	check "$names: the sockets stay" [ -S "$tmp/front-end.sock" -a -S "$tmp/control.sock" ]
+	rm -f "$tmp/front-end.sock" "$tmp/control.sock"
+done
+
 # refused_passed NAME STATUS WORD ASSIGNMENT... -- ARG...
 refused_passed()
 {
@@ -113,7 +130,6 @@ listen_as()
 
 idle="READY=1|STATUS=waiting for a front-end"
 busy="STATUS=front-end connected; 2 queues of up to 1024 entries"
-signs=0
 
 # check_told NAME ADDRESS: all that a life consists of.
 check_told()
@@ -154,6 +170,47 @@ stop_daemon other
 check "other: it said so" wait_until 30 told other "STOPPING=1|STATUS=completing requests"
 equal "other: no signs of life for another process" 0 "$(grep -c WATCHDOG "$tmp/other.told")"
 
+# A daemon whose main thread is stuck gives no more signs, although its others work; so the service
+# manager would begin a new one.  The signs of another daemon tell how much time has passed.
+alive()
+{
+	grep -cFx "WATCHDOG=1" "$tmp/$1.told"
+}
+
+# more_alive NAME COUNT: it has given more signs than that.
+more_alive()
+{
+	[ "$(alive "$1")" -gt "$2" ]
+}
+
+for name in stuck clock; do
+	listen_as $name "$tmp/notify-$name"
+	NOTIFY_SOCKET=$tmp/notify-$name WATCHDOG_USEC=40000 start_daemon $name "${good[@]}" --threads=1
+	check "$name: signs of life" wait_until 30 more_alive $name 1
+done
+mkfifo "$tmp/hold"
+"$top_builddir/tests/daemon/hold" "${pids[stuck]}" <"$tmp/hold" >"$tmp/held" 2>&1 &
+pids[hold]=$!
+exec 8>"$tmp/hold"
+wait_until 10 [ -s "$tmp/held" ]
+if grep -q ptrace "$tmp/held"; then
+	row 0 "a stuck loop # SKIP $(cat "$tmp/held")"
+else
+	check "stuck: its main thread is held" grep -qx held "$tmp/held"
+	# One may have been on its way.
+	signs=$(alive clock)
+	wait_until 30 more_alive clock $((signs + 1))
+	before=$(alive stuck) signs=$(alive clock)
+	check "clock: time passes" wait_until 30 more_alive clock $((signs + 10))
+	equal "stuck: it gives no sign" "$before" "$(alive stuck)"
+	exec 8>&-
+	check "stuck: it is let go" end_process hold
+	check "stuck: and gives signs" wait_until 30 more_alive stuck "$before"
+fi
+exec 8>&-
+stop_daemon stuck
+stop_daemon clock
+
 # A manager which has gone, and one which cannot be, are no reason not to serve.
 NOTIFY_SOCKET=$tmp/none/none start_daemon deaf "${good[@]}"
 stop_daemon deaf
@@ -175,6 +232,8 @@ start_logged()
 : >"$tmp/journal.log"
 start_logged journal "$tmp/journal.log"
 equal "journal: each line has its level" "" "$(grep -v '^<6>vhost-user-blk: ' "$tmp/journal.log")"
+check "journal: the device is named" grep -q "^<6>vhost-user-blk: journal: front-end connected" \
+	"$tmp/journal.log"
 start_logged elsewhere "$tmp/journal.log"
 equal "elsewhere: no line has" "" "$(grep '^<' "$tmp/elsewhere.log")"
 : >"$tmp/error.log"

@@ -65,11 +65,44 @@ aliases_lead()
 	echo "$n pages"
 }
 
+# What is installed, as the Debian packages name it: their prefix, and any architecture's folder.
+debian_names()
+{
+	local prefix libdir
+
+	prefix=$(dirname "$(dirname "$(find "$root" -path '*/bin/vhostctl')")") || return 1
+	libdir=$(dirname "$(find "$root" -name libvhost.so)")
+	find "$root" ! -type d ! -name '*.la' | sed -e "s|^.*/lib/systemd/system/|lib/systemd/system/|" \
+		-e "s,^$libdir/\(libvhost\|pkgconfig\),usr/lib/any/\1," -e "s|^$prefix/|usr/|" -e "s|^$root/||"
+}
+
+# Those of them which are in no package.
+unpackaged()
+{
+	local name pattern
+
+	debian_names | while read -r name; do
+		while read -r pattern _; do
+			# shellcheck disable=SC2053
+			[[ $name == $pattern || $name == $pattern/* ]] && continue 2
+		done < <(cat "${top_srcdir:-$interop/../..}"/debian/*.install)
+		echo "$name"
+	done
+}
+
 check "make install" install_there || finish
 for name in libvhost.h libvhost.pc vhost-user-blk vhost-user-blk.1 vhostctl vhostctl.1 control.schema.json libvhost.3 vhost_dev.3 rng.c template.c; do
 	check "$name is installed" [ -e "$(installed $name)" ]
 done
 check "there is the library's version" [ "$(package --modversion libvhost)" ]
+
+if [ -d "${top_srcdir:-$interop/../..}/debian" ]; then
+	[ "$(debian_names | wc -l)" -gt 50 ]
+	row $? "all sorts of files are installed"
+	equal "each of them is in a Debian package" "" "$(unpackaged)"
+else
+	row 0 "each of them is in a Debian package # SKIP there is no debian/ here"
+fi
 
 mkdir "$tmp/examples"
 library=$(dirname "$(find "$root" -name libvhost.so)")

@@ -5,10 +5,11 @@ tests_doc_conformance_table_SOURCES = tests/doc/conformance_table.c
 tests_doc_conformance_table_LDADD = libvhost/libcore.la
 
 doc_tests = tests/doc/abi.sh tests/doc/conformance.sh tests/doc/api.sh \
-	tests/doc/header.sh tests/doc/install.sh tests/doc/quotes.sh
+	tests/doc/header.sh tests/doc/install.sh tests/doc/probes.sh \
+	tests/doc/quotes.sh tests/doc/security.sh
 TESTS += $(doc_tests)
 EXTRA_DIST += $(doc_tests) tests/doc/conformance.awk tests/doc/api.awk tests/doc/make-conformance \
-	doc/conformance.md doc/conformance.rules doc/writing-a-device.md
+	doc/conformance.md doc/conformance.rules doc/probes.md doc/writing-a-device.md
 
 # Write the page anew, in the source tree; mistakes are shown.
 conformance: tests/doc/conformance_table

@@ -43,7 +43,7 @@ FUZZ_CFLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,u
 fuzz_clang = $(FUZZ_CC) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(EVENT_CFLAGS) $(URING_CFLAGS) -std=gnu11 \
 	-pthread $(FUZZ_CFLAGS)
 fuzz_libvhost = $(libvhost_libcore_la_SOURCES) $(libvhost_libutil_la_SOURCES)
-fuzz_daemons = daemons/config.c daemons/json.c daemons/log.c daemons/options.c
+fuzz_daemons = $(daemons_libjson_la_SOURCES) $(daemons_libdaemons_la_SOURCES)
 fuzz_objects = tests/fuzz/clang
 
 fuzzers: $(fuzz_libvhost) $(frontend_libfrontend_la_SOURCES) $(fuzz_common) \
@@ -51,7 +51,7 @@ fuzzers: $(fuzz_libvhost) $(frontend_libfrontend_la_SOURCES) $(fuzz_common) \
 		$(scsi_libscsi_la_SOURCES) $(fuzz_daemons)
 	@test -n '$(FUZZ_CC)' || { echo 'there is no clang with -fsanitize=fuzzer' >&2; exit 1; }
 	$(AM_V_GEN)srcdir='$(abs_srcdir)' out=$(fuzz_objects) clang="$(fuzz_clang)" \
-		libs='$(EVENT_LIBS) $(URING_LIBS) $(AIO_LIBS) $(JSON_LIBS)' $(SHELL) $(srcdir)/tests/fuzz/build.sh \
+		libs='$(EVENT_LIBS) $(URING_LIBS) $(AIO_LIBS) $(JSON_LIBS) $(CAP_NG_LIBS) $(SECCOMP_LIBS)' $(SHELL) $(srcdir)/tests/fuzz/build.sh \
 		'$(fuzz_libvhost)' '$(frontend_libfrontend_la_SOURCES)' \
 		'$(fuzz_common) $(tests_libstepped_la_SOURCES)' \
 		'$(storage_libstorage_la_SOURCES)' '$(scsi_libscsi_la_SOURCES)' '$(fuzz_daemons)'

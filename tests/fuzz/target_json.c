@@ -2,13 +2,13 @@
 /*
  * Fuzz target: JSON of configuration files and of the control socket, to options and back.
  *
- * The text is read as a configuration file is, and its options are set; it is also read as
- * one value of a list, as lun-add does.  What was accepted is printed, read again, and must then
- * be the same.
+ * The text is read as a configuration file is, and its options are set, of one device or of a list
+ * of them; it is also read as one value of a list, as lun-add does.  What was accepted is printed,
+ * read again, and must then be the same.
  */
 #include <stdlib.h>
 
-#include "daemons/daemon.h"
+#include "daemons/internal.h"
 #include "daemons/json.h"
 #include "tests/fuzz/input.h"
 
@@ -101,6 +101,58 @@ static void try_options(struct json_object *obj)
 	free_values(&v);
 }
 
+/*
+ * A whole configuration, in which devices have these options
+ */
+
+static void forget_device(struct daemon_device *device)
+{
+	free_values(daemon_own(device));
+}
+
+static const struct daemon fuzz_daemon = {
+	.name = "fuzz",
+	.options = defs,
+	.own_size = sizeof(struct values),
+	.queues = &daemon_request_queues,
+	.forget = forget_device,
+};
+
+/* What the text, which is an object, configures, printed; NULL: it is refused.  To be freed. */
+static char *configure(const char *text, size_t len)
+{
+	struct daemon_run run = { .daemon = &fuzz_daemon, .conf = common_process_default };
+	char why[CONFIG_WHY_SIZE] = "", reason[JSON_WHY_SIZE], *printed = NULL;
+	struct json_object *obj;
+
+	must(!device_new_only(&run));
+	run.config = json_read(text, len, reason);
+	must(run.config);
+	if (daemon_config_take(&run, why)) {
+		must(*why && strlen(why) < sizeof(why));
+	} else {
+		obj = daemon_config(&run);
+		printed = strdup(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN));
+		json_object_put(obj);
+	}
+	device_free_all(&run);
+	json_object_put(run.list);
+	json_object_put(run.config);
+	return printed;
+}
+
+static void try_configuration(const char *text, size_t len)
+{
+	char *printed = configure(text, len), *again;
+
+	if (!printed)
+		return;
+	again = configure(printed, strlen(printed));
+	must(again && !strcmp(again, printed));
+	free(again);
+	free(printed);
+}
+
 /* A value of a list; the keys of it are judged as those of the command line. */
 static void try_item(struct json_object *value)
 {
@@ -129,8 +181,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	json_object_put(json_text(text));
 	obj = json_read(text, size, why);
 	must(obj || *why);
-	if (json_object_is_type(obj, json_type_object))
+	if (json_object_is_type(obj, json_type_object)) {
 		try_options(obj);
+		try_configuration(text, size);
+	}
 	if (obj)
 		try_item(obj);
 	json_object_put(obj);

@@ -81,10 +81,10 @@ packed()
 	cut -c35 /sys/block/vda/device/features
 }
 
-# The verified load of load.c: start_load BYTES THREADS, end_load NAME.
+# The verified load of load.c: start_load BYTES THREADS [FILE], end_load NAME.
 start_load()
 {
-	load run /dev/vda "$1" "$2" &
+	load run "${3:-/dev/vda}" "$1" "$2" &
 	load_pid=$!
 }
 

@@ -25,6 +25,29 @@ start_home()
 	start_daemon "$1" --blk-file="$image" --log-level=debug "${daemon_args[@]}" "${@:2}"
 }
 
+# start_loaded_home HOME PACKED: daemon and guest, with a load of $bytes on its disk; PACKED is 1 or 0.
+start_loaded_home()
+{
+	start_home "$1"
+	start_qemu_guest "$1" "$1" BYTES=$bytes PACKED="$2" <<'END'
+equal "ring format" $PACKED "$(packed)"
+start_load $BYTES 16
+echo "LOADING"
+read -r line
+end_load "load"
+END
+}
+
+# end_loaded_home HOME GUEST: where it was started as such, and has moved to HOME.
+end_loaded_home()
+{
+	say "$1" end
+	end_qemu_guest "$1"
+	check "$2, host: each block in the image is whole" \
+		"$top_builddir/tests/interop/load" check "$image" $bytes
+	stop_daemon "$1"
+}
+
 # open_house HOME: a daemon, and a QEMU which waits for the guest.
 open_house()
 {

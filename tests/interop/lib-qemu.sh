@@ -166,7 +166,8 @@ load_goes_on()
 {
 	local before
 
-	before=$(load_progress "$1")
+	# The line which is next may be about what was before.
+	before=$(($(load_progress "$1") + 1))
 	await "$1" 240 load_went_on_or_gone "$1" "$before" && load_went_on "$1" "$before"
 	row $? "$1: the load goes on, $2"
 }

@@ -15,6 +15,7 @@ interop_tests = \
 	tests/interop/net-trouble.sh \
 	tests/interop/qemu-memory.sh \
 	tests/interop/qemu-kill.sh \
+	tests/interop/qemu-walk.sh \
 	tests/interop/qemu-migrate.sh \
 	tests/interop/qemu-postcopy.sh \
 	tests/interop/qemu-iommu.sh \

@@ -22,14 +22,7 @@ test_migrate()
 	guest_log=$tmp/guest-$1.log
 	image "$1" 64M
 
-	start_home "$a"
-	start_qemu_guest "$a" "$a" BYTES=$bytes PACKED="$2" <<'END'
-equal "ring format" $PACKED "$(packed)"
-start_load $BYTES 16
-echo "LOADING"
-read -r line
-end_load "load"
-END
+	start_loaded_home "$a" "$2"
 	hear "$a" LOADING
 	load_goes_on "$a" "at first"
 
@@ -54,11 +47,7 @@ END
 	arrive "$b" "$c"
 	close_house "$b"
 	load_goes_on "$c" "after the second move"
-	say "$c" end
-	end_qemu_guest "$c"
-	check "$guest, host: each block in the image is whole" \
-		"$top_builddir/tests/interop/load" check "$image" $bytes
-	stop_daemon "$c"
+	end_loaded_home "$c" "$guest"
 }
 
 qemu_args=(-smp 2)

@@ -47,14 +47,7 @@ test_postcopy()
 	guest_log=$tmp/guest-$1.log
 	image "$1" 64M
 
-	start_home "$a"
-	start_qemu_guest "$a" "$a" BYTES=$bytes PACKED="$2" <<'END'
-equal "ring format" $PACKED "$(packed)"
-start_load $BYTES 16
-echo "LOADING"
-read -r line
-end_load "load"
-END
+	start_loaded_home "$a" "$2"
 	capabilities "$a"
 	hear "$a" LOADING
 	load_goes_on "$a" "at first"
@@ -63,11 +56,7 @@ END
 	# The new home is an old one then.
 	open_house "$c"
 	move "$b" "$c"
-	say "$c" end
-	end_qemu_guest "$c"
-	check "$1, host: each block in the image is whole" \
-		"$top_builddir/tests/interop/load" check "$image" $bytes
-	stop_daemon "$c"
+	end_loaded_home "$c" "$1"
 }
 
 qemu_args=(-smp 2)

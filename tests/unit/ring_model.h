@@ -24,6 +24,8 @@
 #define SIZE_MAX_	512u
 #define SEGMENTS	4u		/* of one direction of a chain */
 #define SEGMENT_MAX	40u		/* bytes */
+/* So many are written at once, as QUEUE_EARLY says. */
+#define MODEL_EARLY	8u
 #define CHAIN_BYTES	(SEGMENTS * SEGMENT_MAX)
 #define UNTOUCHED	0xee
 
@@ -62,6 +64,7 @@ struct model {
 	struct model_list added, published, popped, done;
 	unsigned int latest;		/* the last so many of popped are what was popped last */
 	unsigned int pending;		/* the last so many of done are not written yet */
+	bool untold;			/* some were written, and nobody was told */
 	uint8_t next_pattern;
 
 	/* the driver's wish for signals, and how they are due */

@@ -68,16 +68,24 @@ static bool model_signal_due(struct model *m)
 	return at < m->used;
 }
 
-/* What was pushed, and may be written, is written. */
-static void model_written(struct model *m)
+/* What was pushed is written. */
+static void model_write(struct model *m)
 {
 	unsigned int i;
 
-	if (!m->pending)
-		return;
 	for (i = m->done.n - m->pending; i < m->done.n; i++)
 		m->used += model_width(m, m->done.chain[i]);
+	m->untold |= m->pending > 0;
 	m->pending = 0;
+}
+
+/* What was pushed, and may be written, is written, and told. */
+static void model_written(struct model *m)
+{
+	model_write(m);
+	if (!m->untold)
+		return;
+	m->untold = false;
 	m->signals += model_signal_due(m);
 	m->judged = m->used;
 	m->judged_once = true;
@@ -162,7 +170,8 @@ static void model_pushed(struct model *m)
 	for (i = 0; i < m->popped.n;) {
 		if (m->popped.chain[i]->pushed) {
 			list_put(&m->done, list_take(&m->popped, i));
-			m->pending++;
+			if (++m->pending == MODEL_EARLY)
+				model_write(m);
 		} else if (in_order) {
 			return;
 		} else {

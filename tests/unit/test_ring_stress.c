@@ -215,6 +215,7 @@ static void stress_start(struct stress *t, const struct shape *shape)
 	unsigned int i;
 
 	memset(t, 0, sizeof(*t));
+	log_limit_init(&t->log_limit);
 	t->shape = shape;
 	t->device_random = t->driver_random = shape->size;
 	ck_assert_int_eq(fe_mem_init(&t->mem, 0x100000, 1 << 20), 0);
@@ -237,6 +238,7 @@ static void stress_stop(struct stress *t)
 	vhost_worker_stop(t->worker);
 	ck_assert(!t->queue.conf.live);
 	vhost_worker_free(t->worker);
+	log_limit_exit(&t->log_limit);
 	free(t->map);
 	fe_ring_free(&t->ring);
 	fe_mem_free(&t->mem);

@@ -1,0 +1,13 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Instructions of a read of 4 KiB from a disk without an image, from the ring to the ring.
+
+. "$(dirname "$0")/lib-instructions.sh"
+
+begin blk_steps blk_steps_work request
+bound 930 split indirect 32 20000
+bound 980 packed indirect 32 20000
+bound 1015 split direct 32 20000
+bound 1220 packed direct 32 20000
+bound 2580 split indirect 1 20000
+finish

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reads through a disk which has no image, for counting instructions: those of a request are
+ * executed within blk_steps_work().
+ *
+ *   blk_steps split|packed direct|indirect DEPTH REQUESTS	prints how many there were
+ *   blk_steps optimized					whether it makes sense to count
+ */
+#include <event2/event.h>
+#include <linux/virtio_config.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "blk/virtio_blk.h"
+#include "frontend/fe_blk.h"
+#include "tests/stepped.h"
+#include "util.h"
+
+#define RING	512u
+#define LEN	4096u
+
+struct blk_steps {
+	struct event_base *base;
+	struct vhost_worker *worker;	/* serves all */
+	struct storage *storage;
+	struct virtio_blk *blk;
+	struct fe fe;
+	struct fe_mem mem;
+	struct fe_ring ring;
+	struct fe_blk fb;
+	bool stopped;
+};
+
+/* Let the device work until it is idle.  A call, to be counted. */
+static __attribute__((noinline)) void blk_steps_work(struct event_base *base)
+{
+	event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static void blk_steps_create(struct blk_steps *s)
+{
+	const struct storage_params image = { .engine = STORAGE_ENGINE_NULL, .size = 64u << 20 };
+	struct virtio_blk_params params = { .name = "steps", .queues = 1, .block_size = 512 };
+	char why[128];
+	int fd;
+
+	s->base = event_base_new();
+	stepped_check(s->base);
+	stepped_check(!vhost_worker_new(&s->worker, s->base));
+	stepped_check(!storage_open(&s->storage, &image, why, sizeof(why)));
+	params.storage = s->storage;
+	stepped_check(!virtio_blk_new(&s->blk, &params));
+	stepped_check(!fe_pair(&s->fe, &fd));
+	stepped_check(!vhost_dev_attach(virtio_blk_dev(s->blk), s->worker, fd));
+}
+
+static void blk_steps_open(struct blk_steps *s, bool packed, bool indirect, unsigned int depth)
+{
+	struct fe_ring *rings[] = { &s->ring };
+
+	blk_steps_create(s);
+	s->fe.no_ack = true;
+	s->fe.timeout_ms = 0;
+	s->fe.features = FE_BIT(VIRTIO_F_VERSION_1) | FE_BIT(VIRTIO_RING_F_EVENT_IDX) |
+			 (packed ? FE_BIT(VIRTIO_F_RING_PACKED) : 0) |
+			 (indirect ? FE_BIT(VIRTIO_RING_F_INDIRECT_DESC) : 0);
+	stepped_check(!fe_mem_init(&s->mem, 0, 64u << 20));
+	stepped_check(!fe_ring_init(&s->ring, &s->mem, &(struct fe_ring_params){
+		.size = RING, .features = s->fe.features, .flags = FE_RING_POLL,
+		.indirect = indirect ? 4 : 0,
+	}));
+	stepped_check(!fe_blk_init(&s->fb, &s->ring, depth, LEN));
+	stepped_check(!fe_set_owner(&s->fe));
+	stepped_check(!fe_start(&s->fe, &s->mem, rings, 1));
+	blk_steps_work(s->base);
+}
+
+static void blk_steps_stopped(struct vhost_dev *dev, void *arg)
+{
+	struct blk_steps *s = arg;
+
+	(void)dev;
+	s->stopped = true;
+}
+
+static void blk_steps_close(struct blk_steps *s)
+{
+	fe_close(&s->fe);
+	blk_steps_work(s->base);
+	vhost_dev_stop(virtio_blk_dev(s->blk), blk_steps_stopped, s);
+	blk_steps_work(s->base);
+	stepped_check(s->stopped);
+	virtio_blk_free(s->blk);
+	storage_close(s->storage);
+	vhost_worker_free(s->worker);
+	event_base_free(s->base);
+	fe_blk_free(&s->fb);
+	fe_ring_free(&s->ring);
+	fe_mem_free(&s->mem);
+}
+
+static void blk_steps_batch(struct blk_steps *s, unsigned int depth)
+{
+	struct fe_blk_req *req;
+	unsigned int i;
+
+	for (i = 0; i < depth; i++) {
+		req = fe_blk_get(&s->fb);
+		stepped_check(req);
+		req->type = VIRTIO_BLK_T_IN;
+		req->sector = i * (LEN / FE_BLK_SECTOR);
+		req->len = LEN;
+		stepped_check(!fe_blk_add(&s->fb, req));
+	}
+	fe_ring_submit(&s->ring);
+	blk_steps_work(s->base);
+	for (i = 0; i < depth; i++) {
+		stepped_check(!fe_blk_reap(&s->fb, &req, 0));
+		stepped_check(fe_blk_status(req) == VIRTIO_BLK_S_OK && req->used_len == LEN + 1);
+		fe_blk_put(&s->fb, req);
+	}
+}
+
+static int blk_steps_run(bool packed, bool indirect, unsigned int depth, unsigned long requests)
+{
+	struct blk_steps s = { .fe = { .fd = -1, .backend_fd = -1 } };
+	unsigned long n;
+
+	stepped_check(depth && depth * 3 <= RING);
+	blk_steps_open(&s, packed, indirect, depth);
+	for (n = 0; n < requests; n += depth)
+		blk_steps_batch(&s, depth);
+	blk_steps_close(&s);
+	printf("%lu\n", n);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+#ifdef __OPTIMIZE__
+	const bool optimized = true;
+#else
+	const bool optimized = false;
+#endif
+
+	if (argc == 2 && !strcmp(argv[1], "optimized"))
+		return !optimized;
+	if (argc != 5)
+		return 2;
+	return blk_steps_run(!strcmp(argv[1], "packed"), !strcmp(argv[2], "indirect"),
+			     (unsigned int)atoi(argv[3]), strtoul(argv[4], NULL, 10));
+}
