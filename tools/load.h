@@ -117,8 +117,8 @@ struct load_ops {
 	 */
 	int64_t (*done)(struct load_queue *q, struct load_slot *s, uint32_t len);
 	/*
-	 * The same for a slot which is sent again as it is, as cheap as a driver can be; NULL: each
-	 * request is another one.
+	 * The same for a slot whose descriptors are sent again as they are, as cheap as a driver can
+	 * be; what they point to may change.  NULL: each request has others.
 	 */
 	int64_t (*again)(struct load_queue *q, struct load_slot *s, uint32_t len);
 	/* Make all further requests check what has been written; or NULL. */

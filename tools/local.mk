@@ -3,7 +3,7 @@
 noinst_LTLIBRARIES += tools/libload.la
 tools_libload_la_SOURCES = \
 	tools/disk.c tools/disk.h tools/hist.c tools/hist.h tools/load.c tools/load.h \
-	tools/load_blk.c tools/load_net.c tools/load_rng.c tools/load_scsi.c
+	tools/load_blk.c tools/load_net.c tools/load_rng.c tools/load_run.c tools/load_scsi.c
 tools_libload_la_LIBADD = frontend/libfrontend.la
 
 bin_PROGRAMS += tools/vhost-probe
