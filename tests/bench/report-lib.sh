@@ -124,7 +124,7 @@ compared()
 	echo "report: $section: $work_text, against $against" >&2
 	say_command "$@"
 	if ! timeout 300 "$@" >"$work/json" 2>"$work/errors" || ! jq -e .ratio "$work/json" >/dev/null; then
-		none "it failed: $(tail -n 1 "$work/errors" | tr '\t' ' ')" "${goals[@]}"
+		none "it failed: $(tail -n 1 "$work/errors" | tr '\t' ' ' | sed "s|$top_builddir/||g")" "${goals[@]}"
 		return 1
 	fi
 	goals_met "$(of_json "$work/json")" "${goals[@]}"
@@ -201,7 +201,7 @@ alternate()
 			a=$("$1") && b=$("$2")
 		fi 2>"$work/errors"
 		if [[ ! $a || ! $b ]]; then
-			none "it failed: $(tail -n 1 "$work/errors" | tr '\t' ' ')" "${goals[@]}"
+			none "it failed: $(tail -n 1 "$work/errors" | tr '\t' ' ' | sed "s|$top_builddir/||g")" "${goals[@]}"
 			return 1
 		fi
 		is_calm || calm_round=
