@@ -5,12 +5,14 @@
 #include "tools/bench.h"
 
 #include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "tools/rounds.h"
 #include "tools/tool.h"
 #include "util.h"
 
@@ -21,9 +23,10 @@ struct options {
 	unsigned int rw, dir;
 	uint64_t area;
 	const char *lun;		/* NULL: 0:0 */
-	unsigned int time_s, requests, pid, timeout_ms, rounds;
+	unsigned int time_s, time_ms, requests, pid, timeout_ms, rounds, tries;
 	const char *second;		/* NULL: the same device type */
-	bool packed, indirect, poll, irq, verify, json;
+	bool packed, indirect, in_order, mergeable, poll, irq, verify, json;
+	bool second_split;
 	const char *load_cpu, *backend_cpus;
 };
 
@@ -47,10 +50,13 @@ static const struct option_def common_defs[] = {
 	  .help = "entries of a ring (default: what the depth takes, at least 128)" },
 	{ "time", OPTION_NUMBER, FIELD(time_s), .arg = "S", .min = 1, .max = 86400,
 	  .help = "seconds to measure (default 5; comparing: 1)" },
+	{ "time-ms", OPTION_NUMBER, FIELD(time_ms), .arg = "N", .min = 10, .max = 86400000,
+	  .help = "the same in milliseconds" },
 	{ "requests", OPTION_NUMBER, FIELD(requests), .arg = "N", .min = 1, .max = UINT32_MAX,
 	  .help = "end after so many requests instead" },
 	{ "packed", OPTION_FLAG, FIELD(packed), .help = "packed rings" },
 	{ "indirect", OPTION_FLAG, FIELD(indirect), .help = "indirect descriptors" },
+	{ "in-order", OPTION_FLAG, FIELD(in_order), .help = "requests come back in their order" },
 	{ "poll", OPTION_FLAG, FIELD(poll), .help = "look at the rings all the time" },
 	{ "irq", OPTION_FLAG, FIELD(irq), .help = "sleep until an interrupt comes (the default)" },
 	{ "verify", OPTION_FLAG, FIELD(verify), .help = "judge the data, too" },
@@ -92,14 +98,20 @@ static const struct option_def net_defs[] = {
 	  .help = "send, receive, or both at once (default tx)" },
 	{ "size", OPTION_SIZE, FIELD(block), .arg = "BYTES", .min = 1, .max = 65535,
 	  .help = "length of a packet (default 64)" },
+	{ "mergeable", OPTION_FLAG, FIELD(mergeable),
+	  .help = "packets may take several buffers" },
 	{ NULL }
 };
 
 static const struct option_def compare_defs[] = {
-	{ "rounds", OPTION_NUMBER, FIELD(rounds), .arg = "N", .min = 1, .max = BENCH_ROUNDS_MAX,
+	{ "rounds", OPTION_NUMBER, FIELD(rounds), .arg = "N", .min = 1, .max = ROUNDS_MAX,
 	  .help = "how often (default 7)" },
+	{ "tries", OPTION_NUMBER, FIELD(tries), .arg = "N", .min = 1, .max = 99,
+	  .help = "as many times as often at most, if disturbed (default 3)" },
 	{ "second", OPTION_TEXT, FIELD(second), .arg = "TYPE",
 	  .help = "device type of the second back-end (default: that of the first)" },
+	{ "second-split", OPTION_FLAG, FIELD(second_split),
+	  .help = "split rings for the second, which may have no others" },
 	{ "load-cpu", OPTION_TEXT, FIELD(load_cpu), .arg = "N",
 	  .help = "the CPU for the load (default: the first)" },
 	{ "backend-cpus", OPTION_TEXT, FIELD(backend_cpus), .arg = "N[,N...]",
@@ -160,6 +172,14 @@ static bool parse_lun(const char *text, struct load_params *p)
 	return p->target <= 255 && p->lun <= 16383;
 }
 
+/* What the rings have to be. */
+static uint64_t options_features(const struct options *o)
+{
+	return (o->packed ? FE_BIT(VIRTIO_F_RING_PACKED) : 0) |
+	       (o->in_order ? FE_BIT(VIRTIO_F_IN_ORDER) : 0) |
+	       (o->mergeable ? FE_BIT(VIRTIO_NET_F_MRG_RXBUF) : 0);
+}
+
 static int options_make(const struct options *o, struct bench *b)
 {
 	if (o->poll && o->irq) {
@@ -171,14 +191,14 @@ static int options_make(const struct options *o, struct bench *b)
 		.params = {
 			.queues = o->queues, .depth = o->depth, .ring_size = o->ring_size,
 			.block = o->block, .rw = o->rw, .dir = o->dir, .area = o->area,
-			.features = o->packed ? FE_BIT(VIRTIO_F_RING_PACKED) : 0,
+			.features = options_features(o),
 			.features_maybe = FE_BIT(VIRTIO_RING_F_EVENT_IDX),
 			.indirect = o->indirect, .poll = o->poll, .verify = o->verify,
 			.timeout_ms = (int)o->timeout_ms,
 		},
-		.time_s = o->time_s, .requests = o->requests, .pid = o->pid, .json = o->json,
-		.rounds = o->rounds, .second = o->second ? load_find(o->second) : b->ops,
-		.load_cpu = o->load_cpu, .backend_cpus = o->backend_cpus,
+		.time_ms = o->time_ms ? o->time_ms : o->time_s * 1000, .requests = o->requests, .pid = o->pid, .json = o->json,
+		.rounds = o->rounds, .tries = o->tries, .second = o->second ? load_find(o->second) : b->ops,
+		.second_split = o->second_split, .load_cpu = o->load_cpu, .backend_cpus = o->backend_cpus,
 	};
 	/* All other options must mean the same to both. */
 	if (!b->second || b->second->disk != b->ops->disk || b->second->pairs != b->ops->pairs) {

@@ -11,18 +11,17 @@
 
 #include "tools/load.h"
 
-#define BENCH_ROUNDS_MAX 99u
-
 /* What is asked for on the command line. */
 struct bench {
 	const struct load_ops *ops;
 	struct load_params params;
-	unsigned int time_s;		/* of a run or round */
+	unsigned int time_ms;		/* of a run or round */
 	unsigned int requests;		/* instead; 0: as many as fit into the time */
 	unsigned int pid;		/* of the back-end; 0: not told */
 	bool json;
-	unsigned int rounds;		/* of a comparison */
+	unsigned int rounds, tries;	/* of a comparison; see struct rounds */
 	const struct load_ops *second;	/* the device type of the second one */
+	bool second_split;		/* it gets split rings in any case */
 	const char *load_cpu, *backend_cpus; /* for it; NULL: chosen */
 };
 

@@ -13,6 +13,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <linux/virtio_config.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,33 +23,21 @@
 
 #include "tools/bench.h"
 #include "tools/calm.h"
+#include "tools/rounds.h"
 #include "tools/spawn.h"
 #include "tools/tool.h"
 #include "util.h"
 
-/* How many times as many rounds as asked for are tried. */
-#define COMPARE_TRIES	3u
-
 /* How long a back-end may take until it listens, and how often to see whether it is alive. */
 #define COMPARE_READY_MS 30000
 #define COMPARE_LOOK_MS	100
-
-/* What one turn of one back-end gave. */
-struct turn {
-	double rate;			/* requests per second */
-	double cpu;			/* ns of the back-end's per request */
-	double kicks, interrupts;	/* per request */
-	double latency;			/* ns, the median */
-};
 
 struct compare {
 	const struct bench *bench;
 	char **argv[2];
 	cpu_set_t load_cpus, backend_cpus;
 	struct calm calm;
-	struct turn turns[BENCH_ROUNDS_MAX][2];
-	unsigned int rounds;		/* done */
-	unsigned int tried, disturbed;	/* of all; of those which count */
+	struct rounds rounds;
 	bool live;			/* tell of progress */
 };
 
@@ -140,16 +129,27 @@ static int turn_clock(const struct load *l, const struct spawn *s, clockid_t *cl
 	return bench_clock(peer.pid, clock);
 }
 
-static int turn_measure(const struct bench *b, const struct load_ops *ops, struct load *l,
+/* What is asked of the first, or of the second. */
+static struct load_params turn_params(const struct bench *b, unsigned int which)
+{
+	struct load_params params = b->params;
+
+	if (which && b->second_split)
+		params.features &= ~FE_BIT(VIRTIO_F_RING_PACKED);
+	return params;
+}
+
+static int turn_measure(const struct bench *b, unsigned int which, struct load *l,
 			struct spawn *s, struct bench_result *r)
 {
+	const struct load_params params = turn_params(b, which);
 	clockid_t clock;
 	int err = turn_connect(l, s);
 
 	if (!err && turn_clock(l, s, &clock))
 		err = load_wrong(l, "its CPU time cannot be told");
 	if (!err)
-		err = load_open(l, ops, &b->params);
+		err = load_open(l, which ? b->second : b->ops, &params);
 	if (!err)
 		err = load_start(l);
 	if (!err)
@@ -186,7 +186,7 @@ static int compare_turn(struct compare *c, unsigned int which, struct turn *turn
 		tool_err("%s: %s", c->argv[which][0], strerror(-err));
 		goto out;
 	}
-	err = turn_measure(c->bench, which ? c->bench->second : c->bench->ops, l, &s, r);
+	err = turn_measure(c->bench, which, l, &s, r);
 	if (err)
 		spawn_last_words(&s, words, sizeof(words));
 	if (err && !bench_stopped)
@@ -208,7 +208,7 @@ out:
 /* Both back-ends, and how disturbed the machine was. */
 static int compare_round(struct compare *c, struct turn turns[2], double *worst)
 {
-	unsigned int first = c->tried % 2, i;
+	unsigned int first = c->rounds.tried % 2, i;
 	int err = 0;
 
 	*worst = calm_now(&c->calm);
@@ -218,178 +218,36 @@ static int compare_round(struct compare *c, struct turn turns[2], double *worst)
 		err = compare_turn(c, which, &turns[which]);
 		*worst = MAX(*worst, calm_now(&c->calm));
 	}
-	c->tried++;
 	return err;
 }
 
 static void compare_progress(const struct compare *c)
 {
 	if (c->live)
-		fprintf(stderr, "\rround %u of %u, %u repeated   ", c->rounds, c->bench->rounds,
-			c->tried - c->rounds);
+		fprintf(stderr, "\rround %u of %u, %u repeated   ", c->rounds.num,
+			c->rounds.wanted, c->rounds.tried - c->rounds.num);
 }
 
 static int compare_all(struct compare *c)
 {
-	unsigned int most = c->bench->rounds * COMPARE_TRIES;
 	double worst;
 	int err = 0;
 
-	while (!err && c->rounds < c->bench->rounds && !bench_stopped) {
-		unsigned int needed = c->bench->rounds - c->rounds;
-
+	while (!err && !rounds_done(&c->rounds) && !bench_stopped) {
 		compare_progress(c);
-		err = compare_round(c, c->turns[c->rounds], &worst);
-		/* As long as there may be enough calm ones. */
-		if (err || (worst > CALM_LIMIT && most - c->tried >= needed))
-			continue;
-		c->disturbed += worst > CALM_LIMIT;
-		c->rounds++;
+		err = compare_round(c, rounds_current(&c->rounds), &worst);
+		if (!err)
+			rounds_end(&c->rounds, worst);
 	}
 	if (c->live)
 		bench_progress_end();
 	return err;
 }
 
-/*
- * Results
- */
-
-struct spread {
-	double median, min, max;
-};
-
-static int compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static struct spread spread_of(double *v, unsigned int n)
-{
-	qsort(v, n, sizeof(*v), compare_doubles);
-	return (struct spread){
-		.median = n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2,
-		.min = v[0], .max = v[n - 1],
-	};
-}
-
-/* Field offset of a turn, as a number. */
-static double turn_field(const struct turn *t, size_t offset)
-{
-	double value;
-
-	memcpy(&value, (const char *)t + offset, sizeof(value));
-	return value;
-}
-
-static struct spread compare_field(const struct compare *c, unsigned int which, size_t offset)
-{
-	double v[BENCH_ROUNDS_MAX];
-	unsigned int i;
-
-	for (i = 0; i < c->rounds; i++)
-		v[i] = turn_field(&c->turns[i][which], offset);
-	return spread_of(v, c->rounds);
-}
-
-/* Of the first to the second, round by round. */
-static struct spread compare_ratio(const struct compare *c, size_t offset)
-{
-	double v[BENCH_ROUNDS_MAX], below;
-	unsigned int i;
-
-	for (i = 0; i < c->rounds; i++) {
-		below = turn_field(&c->turns[i][1], offset);
-		v[i] = below > 0 ? turn_field(&c->turns[i][0], offset) / below : 0;
-	}
-	return spread_of(v, c->rounds);
-}
-
-#define TURN(field) offsetof(struct turn, field)
-
-static const struct {
-	const char *name, *title;
-	size_t offset;
-	bool ratio;
-} fields[] = {
-	{ "per_second", "per second", TURN(rate), true },
-	{ "backend_cpu_ns_per_request", "CPU-ns per request", TURN(cpu), true },
-	{ "latency_ns_p50", "median latency, ns", TURN(latency), true },
-	{ "kicks_per_request", "kicks per request", TURN(kicks), false },
-	{ "interrupts_per_request", "interrupts per request", TURN(interrupts), false },
-};
-
-static void compare_print(const struct compare *c)
-{
-	char text[160];
-	size_t i;
-
-	bench_describe(c->bench, text, sizeof(text));
-	printf("%s: %s\n%u rounds of %u s, %u repeated, %u disturbed\n\n", c->bench->ops->name, text,
-	       c->rounds, c->bench->time_s, c->tried - c->rounds, c->disturbed);
-	printf("%-24s %18.18s %18.18s   ratio (from to)\n", "median of the rounds",
-	       basename(c->argv[0][0]), basename(c->argv[1][0]));
-	for (i = 0; i < ARRAY_SIZE(fields); i++) {
-		struct spread r = compare_ratio(c, fields[i].offset);
-		double a = compare_field(c, 0, fields[i].offset).median;
-		double b = compare_field(c, 1, fields[i].offset).median;
-
-		printf("%-24s %18.*f %18.*f", fields[i].title, fields[i].ratio ? 0 : 3, a,
-		       fields[i].ratio ? 0 : 3, b);
-		if (fields[i].ratio)
-			printf("   %.2f (%.2f %.2f)", r.median, r.min, r.max);
-		printf("\n");
-	}
-}
-
-static struct json_object *json_spread(struct spread s)
-{
-	struct json_object *o = json_object_new_object();
-
-	json_object_object_add(o, "median", json_object_new_double(s.median));
-	json_object_object_add(o, "min", json_object_new_double(s.min));
-	json_object_object_add(o, "max", json_object_new_double(s.max));
-	return o;
-}
-
-static struct json_object *json_fields(const struct compare *c, unsigned int which)
-{
-	struct json_object *o = json_object_new_object();
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(fields); i++) {
-		struct spread s = which < 2 ? compare_field(c, which, fields[i].offset) :
-					      compare_ratio(c, fields[i].offset);
-
-		if (which < 2 || fields[i].ratio)
-			json_object_object_add(o, fields[i].name, json_spread(s));
-	}
-	return o;
-}
-
-static void compare_print_json(const struct compare *c)
-{
-	struct json_object *o = json_object_new_object();
-	char text[160];
-
-	bench_describe(c->bench, text, sizeof(text));
-	json_object_object_add(o, "type", json_object_new_string(c->bench->ops->name));
-	json_object_object_add(o, "load", json_object_new_string(text));
-	json_object_object_add(o, "rounds", json_object_new_int((int)c->rounds));
-	json_object_object_add(o, "repeated", json_object_new_int((int)(c->tried - c->rounds)));
-	json_object_object_add(o, "disturbed", json_object_new_int((int)c->disturbed));
-	json_object_object_add(o, "a", json_fields(c, 0));
-	json_object_object_add(o, "b", json_fields(c, 1));
-	json_object_object_add(o, "ratio", json_fields(c, 2));
-	printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY));
-	json_object_put(o);
-}
-
 int bench_compare(const struct bench *b, char **a_argv, char **b_argv)
 {
 	struct compare *c;
+	char text[160];
 	cpu_set_t cpus;
 	int status = TOOL_BROKEN;
 
@@ -404,17 +262,22 @@ int bench_compare(const struct bench *b, char **a_argv, char **b_argv)
 	c->argv[0] = a_argv;
 	c->argv[1] = b_argv;
 	c->live = isatty(STDERR_FILENO);
+	bench_describe(b, text, sizeof(text));
+	c->rounds = (struct rounds){
+		.wanted = b->rounds, .tries = b->tries, .time_ms = b->time_ms, .type = b->ops->name, .load = text,
+		.names = { basename(a_argv[0]), basename(b_argv[0]) },
+	};
 	if (compare_cpus(c)) {
 		free(c);
 		return TOOL_USAGE;
 	}
 	CPU_OR(&cpus, &c->load_cpus, &c->backend_cpus);
 	calm_init(&c->calm, &c->load_cpus, &cpus);
-	if (!compare_all(c) && c->rounds) {
+	if (!compare_all(c) && c->rounds.num) {
 		if (b->json)
-			compare_print_json(c);
+			rounds_print_json(&c->rounds);
 		else
-			compare_print(c);
+			rounds_print(&c->rounds);
 		status = tool_end(TOOL_OK);
 	}
 	free(c);

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <stdio.h>
 
@@ -49,11 +50,13 @@ void bench_describe(const struct bench *b, char *text, size_t size)
 {
 	const struct load_params *p = &b->params;
 
-	snprintf(text, size, "%s of %" PRIu64 " bytes, depth %u, %u queue%s, %s%s ring%s, %s%s",
+	snprintf(text, size, "%s of %" PRIu64 " bytes, depth %u, %u queue%s, %s%s%s%s ring%s, %s%s",
 		 print_what(b), p->block ? p->block : b->ops->block, p->depth, p->queues,
 		 p->queues > 1 ? "s" : "",
 		 p->features & FE_BIT(VIRTIO_F_RING_PACKED) ? "packed" : "split",
-		 p->indirect ? " indirect" : "", p->queues > 1 ? "s" : "",
+		 p->indirect ? " indirect" : "",
+		 p->features & FE_BIT(VIRTIO_NET_F_MRG_RXBUF) ? " mergeable" : "",
+		 p->features & FE_BIT(VIRTIO_F_IN_ORDER) ? " in-order" : "", p->queues > 1 ? "s" : "",
 		 p->poll ? "polling" : "interrupts", p->verify ? ", verified" : "");
 }
 

@@ -66,7 +66,7 @@ static int run_recheck(struct load *l)
 /* Until the time is over, or so many requests are done. */
 static int run_drive(struct load *l, const struct bench *b, const struct bench_watch *watch)
 {
-	uint64_t until = b->requests ? UINT64_MAX : l->now + b->time_s * UINT64_C(1000000000);
+	uint64_t until = b->requests ? UINT64_MAX : l->now + b->time_ms * UINT64_C(1000000);
 
 	return run_until(l, until, watch);
 }

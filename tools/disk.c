@@ -178,9 +178,17 @@ static bool disk_next_written(struct disk *d, struct load_slot *s)
 	return false;
 }
 
+/* A division would be slower than the rest of a request. */
+static uint64_t disk_random(struct load *l, const struct disk *d)
+{
+	if (d->blocks <= UINT32_MAX)
+		return (load_random(l) >> 32) * d->blocks >> 32;
+	return load_random(l) % d->blocks;
+}
+
 static void disk_choose(struct load *l, struct disk *d, struct load_slot *s)
 {
-	s->block = disk_is_random(l) ? load_random(l) % d->blocks : d->next++ % d->blocks;
+	s->block = disk_is_random(l) ? disk_random(l, d) : d->next++ % d->blocks;
 	if (!d->times)
 		return;
 	/* There are more blocks than requests. */
@@ -202,6 +210,17 @@ static bool disk_writes(struct load *l)
 	}
 }
 
+/* Not zeroes, from which a disk might save itself the work. */
+static void disk_fill_once(struct load *l, struct load_slot *s)
+{
+	uint64_t *word = (uint64_t *)(void *)s->data;
+	size_t i;
+
+	for (i = 0; s->write && !s->turn && i < l->params.block / sizeof(*word); i++)
+		word[i] = load_random(l);
+	s->turn += s->write;
+}
+
 bool disk_next(struct load *l, struct load_slot *s)
 {
 	struct disk *d = l->device;
@@ -210,8 +229,10 @@ bool disk_next(struct load *l, struct load_slot *s)
 		return disk_next_written(d, s);
 	disk_choose(l, d, s);
 	s->write = disk_writes(l);
-	if (!d->times)
+	if (!d->times) {
+		disk_fill_once(l, s);
 		return true;
+	}
 	/* Where both happens, what has not been written could not be judged. */
 	if (!disk_times(d, s->block) && l->params.rw == LOAD_RANDRW)
 		s->write = true;

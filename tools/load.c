@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* See load.h: the life of a load, and its requests' way through the rings. */
+/* See load.h: the life of a load. */
 #include "config.h"
 
 #include "tools/load.h"
 
 #include <errno.h>
 #include <linux/virtio_config.h>
-#include <poll.h>
+#include <linux/virtio_net.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "util.h"
 
@@ -19,21 +18,9 @@
 #define LOAD_RING_MAX	32768u
 #define LOAD_PAGE	4096u
 #define LOAD_MEM_MAX	(UINT64_C(4) << 30)
-#define LOAD_TRIES_MAX	16u
-
-/* How long to wait in one piece; in between it is seen what else happens. */
-#define LOAD_SLICE_MS	50
 
 #define LOAD_PROTOCOL	(FE_BIT(VU_PROTOCOL_F_MQ) | FE_BIT(VU_PROTOCOL_F_REPLY_ACK) | \
 			 FE_BIT(VU_PROTOCOL_F_CONFIG))
-
-uint64_t load_clock(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /*
  * What went wrong
@@ -151,6 +138,10 @@ static const char *load_feature_name(uint64_t features)
 {
 	if (features & FE_BIT(VIRTIO_F_RING_PACKED))
 		return "packed rings";
+	if (features & FE_BIT(VIRTIO_F_IN_ORDER))
+		return "requests in order";
+	if (features & FE_BIT(VIRTIO_NET_F_MRG_RXBUF))
+		return "packets in several buffers";
 	if (features & FE_BIT(VIRTIO_RING_F_INDIRECT_DESC))
 		return "indirect descriptors";
 	if (features & FE_BIT(VIRTIO_RING_F_EVENT_IDX))
@@ -204,14 +195,25 @@ static int load_check_ring(struct load *l)
 	return 0;
 }
 
+/* The longest indirect table. */
+static unsigned int load_table(const struct load *l)
+{
+	return l->ops->table ? l->ops->table : l->ops->descs;
+}
+
 /* Bytes of guest memory for all. */
 static uint64_t load_mem_size(const struct load *l)
 {
 	uint64_t ring = (uint64_t)l->params.ring_size *
-			(sizeof(struct vring_desc) * (1 + l->ops->descs) + 2 + 8) + LOAD_PAGE;
+			(sizeof(struct vring_desc) * (1 + load_table(l)) + 2 + 8) + LOAD_PAGE;
 	uint64_t slot = ALIGN_UP((uint64_t)l->ops->head, 64) + l->data_size;
 
 	return ALIGN_UP(l->num_queues * ring + l->num_slots * slot + LOAD_PAGE, 2 << 20);
+}
+
+static size_t load_align(const struct load *l)
+{
+	return l->ops->align ? l->ops->align : LOAD_PAGE;
 }
 
 static int load_init_slots(struct load *l, struct load_queue *q, unsigned int first)
@@ -224,7 +226,7 @@ static int load_init_slots(struct load *l, struct load_queue *q, unsigned int fi
 
 		s->index = first + i;
 		s->head = fe_mem_alloc(&l->mem, l->ops->head, 64);
-		s->data = fe_mem_alloc(&l->mem, l->data_size, LOAD_PAGE);
+		s->data = fe_mem_alloc(&l->mem, l->data_size, load_align(l));
 		if (!s->head || !s->data)
 			return -ENOMEM;
 	}
@@ -237,7 +239,7 @@ static int load_init_queue(struct load *l, unsigned int index)
 		.index = index,
 		.size = l->params.ring_size,
 		.features = l->fe.features,
-		.indirect = l->params.indirect ? l->ops->descs : 0,
+		.indirect = l->params.indirect ? load_table(l) : 0,
 		.flags = l->params.poll ? FE_RING_POLL : 0,
 	});
 }
@@ -248,7 +250,7 @@ static int load_layout(struct load *l)
 	uint64_t size;
 	int err;
 
-	l->data_size = ALIGN_UP((size_t)l->params.block + l->ops->pad, LOAD_PAGE);
+	l->data_size = ALIGN_UP((size_t)l->params.block + l->ops->pad, load_align(l));
 	size = load_mem_size(l);
 	if (size > LOAD_MEM_MAX)
 		return load_wrong(l, "so many requests of this size take too much memory");
@@ -310,267 +312,4 @@ void load_close(struct load *l)
 	free(l->slots);
 	l->slots = NULL;
 	fe_mem_free(&l->mem);
-}
-
-/*
- * Requests
- */
-
-static bool load_stopped(const struct load *l)
-{
-	return l->stop && *l->stop;
-}
-
-static int load_put(struct load_queue *q, struct load_slot *s)
-{
-	int err = fe_ring_add(&q->ring, s->out, s->nout, s->in, s->nin, s);
-
-	if (err < 0)
-		return load_fail(q->load, err, "adding a request");
-	q->busy++;
-	return 0;
-}
-
-/* Add what the slot is to do next, if anything. */
-static int load_add(struct load_queue *q, struct load_slot *s)
-{
-	struct load *l = q->load;
-
-	if (!l->left || !l->ops->prepare(q, s))
-		return 0;
-	/* Buffers wait for what comes; nobody asked for them. */
-	if (q->role == LOAD_ACTIVE)
-		l->left--;
-	s->sent = l->now;
-	s->tries = 0;
-	return load_put(q, s);
-}
-
-/* The device wants to be asked again, which has to end some time. */
-static int load_retry(struct load_queue *q, struct load_slot *s)
-{
-	if (++s->tries == LOAD_TRIES_MAX)
-		return load_wrong(q->load, "the back-end asks for the same request again and again");
-	q->load->ops->retry(q, s);
-	return load_put(q, s);
-}
-
-/* The slot's request has come back. */
-static int load_back(struct load_queue *q, struct load_slot *s, uint32_t len)
-{
-	struct load *l = q->load;
-	int64_t bytes = l->ops->done(q, s, len);
-
-	q->busy--;
-	if (bytes == -EAGAIN)
-		return load_retry(q, s);
-	if (bytes < 0)
-		return (int)bytes;
-	q->done++;
-	q->bytes += (uint64_t)bytes;
-	/* Where all is received, that is what was asked for. */
-	if (!l->has_active && l->left)
-		l->left--;
-	if (l->hist && q->role == LOAD_ACTIVE)
-		hist_add(l->hist, l->now - s->sent);
-	return load_add(q, s);
-}
-
-int load_begin(struct load *l, uint64_t requests)
-{
-	unsigned int i, k, busy;
-	int err = 0;
-
-	l->left = requests;
-	l->now = l->heard = load_clock();
-	for (k = 0; k < l->num_queues; k++) {
-		struct load_queue *q = &l->queues[k];
-
-		/* What is there from the time before stays. */
-		busy = q->busy;
-		for (i = 0; q->slots && !busy && i < l->params.depth && !err; i++)
-			err = load_add(q, &q->slots[i]);
-		if (err)
-			return err;
-		if (q->busy)
-			fe_ring_submit(&q->ring);
-	}
-	return 0;
-}
-
-/* Take all which have come back, and send them once more. */
-static int load_reap(struct load_queue *q)
-{
-	struct load *l = q->load;
-	unsigned int n;
-	void *cookie;
-	uint32_t len;
-	int got, err;
-
-	for (n = 0; (got = fe_ring_get(&q->ring, &cookie, &len)) > 0; n++) {
-		err = load_back(q, cookie, len);
-		if (err)
-			return err;
-	}
-	if (got < 0)
-		return load_fail(l, got, "used ring of queue %u", q->ring.index);
-	if (n) {
-		l->heard = l->now;
-		fe_ring_submit(&q->ring);
-	}
-	return 0;
-}
-
-static bool load_gone(const struct load *l)
-{
-	struct pollfd pfd = { .fd = l->fe.fd, .events = POLLIN };
-
-	return poll(&pfd, 1, 0) > 0;
-}
-
-static bool load_ready(const struct load *l)
-{
-	unsigned int i;
-
-	for (i = 0; i < l->num_waited; i++)
-		if (fe_ring_ready(l->waited[i]))
-			return true;
-	return false;
-}
-
-/* Wait until something has come back, or a while. */
-static int load_wait(struct load *l, int timeout_ms)
-{
-	uint64_t patience = (uint64_t)l->params.timeout_ms * 1000000u;
-	int err;
-
-	if (load_ready(l))
-		return 0;
-	err = fe_rings_wait(l->waited, l->num_waited, timeout_ms);
-	if (!err)
-		return 0;
-	if (err != -ETIMEDOUT)
-		return load_wrong(l, "the back-end reports that a queue is broken");
-	if (load_gone(l))
-		return load_fail(l, -ECONNRESET, "requests are in flight");
-	if (load_clock() - l->heard > patience)
-		return load_wrong(l, "no request has come back for %d ms", l->params.timeout_ms);
-	return 0;
-}
-
-static int load_slice(const struct load *l, uint64_t until)
-{
-	uint64_t left = until > l->now ? (until - l->now) / 1000000u : 0;
-
-	return left < LOAD_SLICE_MS ? (int)left + 1 : LOAD_SLICE_MS;
-}
-
-static int load_turn(struct load *l, uint64_t until)
-{
-	unsigned int i;
-	int err = load_wait(l, load_slice(l, until));
-
-	l->now = load_clock();
-	for (i = 0; i < l->num_queues && !err; i++)
-		if (l->queues[i].busy)
-			err = load_reap(&l->queues[i]);
-	return err;
-}
-
-unsigned int load_busy(const struct load *l)
-{
-	unsigned int i, n = 0;
-
-	for (i = 0; i < l->num_queues; i++)
-		if (l->queues[i].role == LOAD_ACTIVE)
-			n += l->queues[i].busy;
-	return n;
-}
-
-/* Whether there is something to wait for: not for buffers alone, when nothing more is wanted. */
-static bool load_goes_on(const struct load *l)
-{
-	unsigned int i;
-
-	if (!l->left && !load_busy(l))
-		return false;
-
-	for (i = 0; i < l->num_queues; i++)
-		if (l->queues[i].busy)
-			return true;
-	return false;
-}
-
-int load_drive(struct load *l, uint64_t until)
-{
-	int err = 0;
-
-	while (!err && l->now < until && !load_stopped(l) && load_goes_on(l))
-		err = load_turn(l, until);
-	return err;
-}
-
-int load_drain(struct load *l)
-{
-	int err = 0;
-
-	l->left = 0;
-	l->heard = load_clock();
-	while (!err && load_busy(l))
-		err = load_turn(l, UINT64_MAX);
-	return err;
-}
-
-int64_t load_one(struct load_queue *q, struct load_slot *s)
-{
-	struct fe_ring *ring = &q->ring;
-	uint32_t len;
-	void *cookie;
-	int err;
-
-	err = fe_ring_add(ring, s->out, s->nout, s->in, s->nin, s);
-	if (err >= 0) {
-		fe_ring_submit(ring);
-		err = fe_ring_wait(ring, q->load->params.timeout_ms);
-	}
-	if (!err)
-		err = fe_ring_get(ring, &cookie, &len);
-	if (err < 0)
-		return load_fail(q->load, err, "a request on queue %u", ring->index);
-	return len;
-}
-
-/*
- * Counters
- */
-
-struct load_count load_count(const struct load *l)
-{
-	struct load_count c = { 0 };
-	unsigned int i;
-
-	for (i = 0; i < l->num_queues; i++) {
-		const struct load_queue *q = &l->queues[i];
-		bool active = q->role == LOAD_ACTIVE;
-
-		c.requests += active ? q->done : 0;
-		c.bytes += active ? q->bytes : 0;
-		c.received += active ? 0 : q->done;
-		c.received_bytes += active ? 0 : q->bytes;
-		c.kicks += q->ring.stats.kicks;
-		c.interrupts += q->ring.stats.interrupts;
-	}
-	return c;
-}
-
-void load_reset(struct load *l)
-{
-	unsigned int i;
-
-	for (i = 0; i < l->num_queues; i++) {
-		struct load_queue *q = &l->queues[i];
-
-		q->done = q->bytes = 0;
-		q->ring.stats = (struct fe_ring_stats){ 0 };
-	}
 }

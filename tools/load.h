@@ -22,6 +22,7 @@
 #define LOAD_QUEUES_MAX	32u		/* request queues, or pairs of them */
 #define LOAD_DEPTH_MAX	4096u
 #define LOAD_WHY_SIZE	256u
+#define LOAD_PIECES_MAX	18u		/* descriptors of one request */
 
 enum load_rw { LOAD_RANDREAD, LOAD_RANDWRITE, LOAD_READ, LOAD_WRITE, LOAD_RANDRW };
 enum load_dir { LOAD_TX, LOAD_RX, LOAD_BOTH };
@@ -34,6 +35,8 @@ struct load_params {
 	uint64_t block;			/* bytes of a request or packet; 0: the device type's usual */
 	unsigned int rw;		/* disks: enum load_rw */
 	unsigned int dir;		/* networks: enum load_dir */
+	const void *packet;		/* networks: how each begins, with its virtio-net header */
+	size_t packet_len;		/* bytes of it; 0: packets of nobody's */
 	uint64_t area;			/* disks: bytes in use; 0: all */
 	unsigned int target, lun;	/* SCSI */
 	uint64_t features;		/* of rings; those which are not offered are an error */
@@ -53,8 +56,7 @@ struct load_queue;
 struct load_slot {
 	uint64_t sent;			/* when, see load_clock() */
 	uint8_t *head;			/* guest memory, ops->head bytes */
-	uint8_t *data;			/* guest memory, load->data_size bytes, on a page of its own */
-	struct iovec out[2], in[2];
+	uint8_t *data;			/* guest memory, load->data_size bytes, aligned to ops->align */
 	unsigned int nout, nin;
 	unsigned int index;		/* among those of all queues */
 	unsigned int tries;		/* of the same request */
@@ -63,6 +65,8 @@ struct load_slot {
 	uint64_t block;			/* what the request is about */
 	uint64_t turn;			/* how many this slot has had */
 	bool write;
+
+	struct iovec in[2], out[LOAD_PIECES_MAX];
 };
 
 enum load_role {
@@ -89,8 +93,10 @@ struct load_ops {
 	uint64_t features;		/* wanted, where offered */
 	uint32_t block, block_min, block_max, block_unit; /* bytes */
 	unsigned int descs;		/* descriptors of a request */
+	unsigned int table;		/* the same with indirect tables; 0: as many */
 	uint32_t head;			/* bytes of a slot's head */
 	uint32_t pad;			/* bytes of a slot's data beside those of the block */
+	uint32_t align;			/* of a slot's data; 0: a page */
 	bool disk, pairs;		/* which parameters make sense */
 
 	/*
@@ -106,9 +112,15 @@ struct load_ops {
 	void (*retry)(struct load_queue *q, struct load_slot *s);
 	/*
 	 * It came back, of which the device says that it wrote len bytes: bytes moved, or -errno.
-	 * -EAGAIN: the device asks for the same once more.
+	 * 0: a piece of something which is not whole yet.  -EAGAIN: the device asks for the same
+	 * once more.
 	 */
 	int64_t (*done)(struct load_queue *q, struct load_slot *s, uint32_t len);
+	/*
+	 * The same for a slot whose descriptors are sent again as they are, as cheap as a driver can
+	 * be; what they point to may change.  NULL: each request has others.
+	 */
+	int64_t (*again)(struct load_queue *q, struct load_slot *s, uint32_t len);
 	/* Make all further requests check what has been written; or NULL. */
 	void (*recheck)(struct load *l);
 };

@@ -48,21 +48,27 @@ static int blk_started(struct load *l)
 	return disk_open(l, capacity * DISK_SECTOR, l->fe.features & FE_BIT(VIRTIO_BLK_F_RO));
 }
 
+/* What differs from one request to the next. */
+static void blk_put_header(struct load *l, struct load_slot *s)
+{
+	*(struct virtio_blk_outhdr *)(void *)s->head = (struct virtio_blk_outhdr){
+		.type = htole32(s->write ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN),
+		.sector = htole64(disk_sector(l, s)),
+	};
+	s->head[BLK_STATUS] = BLK_NO_STATUS;
+}
+
 static bool blk_prepare(struct load_queue *q, struct load_slot *s)
 {
 	struct load *l = q->load;
-	struct virtio_blk_outhdr *hdr = (void *)s->head;
 	const struct iovec data = { .iov_base = s->data, .iov_len = l->params.block };
 	unsigned int i;
 
 	if (!disk_next(l, s))
 		return false;
-	*hdr = (struct virtio_blk_outhdr){
-		.type = htole32(s->write ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN),
-		.sector = htole64(disk_sector(l, s)),
-	};
-	s->head[BLK_STATUS] = BLK_NO_STATUS;
-	s->out[0] = (struct iovec){ .iov_base = hdr, .iov_len = sizeof(*hdr) };
+	blk_put_header(l, s);
+	s->out[0] = (struct iovec){ .iov_base = s->head,
+				    .iov_len = sizeof(struct virtio_blk_outhdr) };
 	s->out[1] = s->in[0] = data;
 	i = s->write ? 0 : 1;
 	s->in[i] = (struct iovec){ .iov_base = &s->head[BLK_STATUS], .iov_len = 1 };
@@ -86,6 +92,16 @@ static int64_t blk_done(struct load_queue *q, struct load_slot *s, uint32_t len)
 	return disk_done(q->load, s);
 }
 
+/* The same buffers in the same direction. */
+static int64_t blk_again(struct load_queue *q, struct load_slot *s, uint32_t len)
+{
+	int64_t bytes = blk_done(q, s, len);
+
+	if (bytes > 0 && disk_next(q->load, s))
+		blk_put_header(q->load, s);
+	return bytes;
+}
+
 const struct load_ops load_blk = {
 	.name = "blk",
 	.title = "block device",
@@ -102,5 +118,6 @@ const struct load_ops load_blk = {
 	.close = disk_close,
 	.prepare = blk_prepare,
 	.done = blk_done,
+	.again = blk_again,
 	.recheck = disk_recheck,
 };

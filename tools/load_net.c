@@ -22,8 +22,14 @@
 /* The header stands before the packet, which begins here in a slot's data. */
 #define NET_FRAME	64u
 
-/* What a buffer has room for at least, as Linux has it. */
+/* What a buffer has room for at least, as Linux has it; where packets may take several, at most. */
 #define NET_RX_MIN	1526u
+#define NET_RX_MAX	(4096u - NET_HDR)
+
+/* How a long packet is cut, with --indirect: headers, and pages of the rest. */
+#define NET_WHOLE	2048u
+#define NET_HEAD	128u
+#define NET_PIECE	4096u
 
 #define NET_MAC_LEN	6u
 #define NET_TYPE	0x88b5		/* IEEE 802: for experiments */
@@ -41,6 +47,8 @@ struct net {
 	uint32_t run;			/* which run of the program this is */
 	struct {
 		uint64_t sent, seen;	/* number of the next packet; and of the last, plus 1 */
+		uint64_t bytes;		/* of the packet which is coming, so far */
+		unsigned int more;	/* buffers of it which are still to come */
 	} pairs[LOAD_QUEUES_MAX];
 };
 
@@ -103,23 +111,56 @@ static void net_fill(struct load_queue *q, struct load_slot *s)
 		s->data[NET_FRAME + i] = net_byte(&mark, i);
 }
 
+/* Where the virtio-net header is. */
+static uint8_t *net_hdr(const struct load_slot *s)
+{
+	return s->data + NET_FRAME - NET_HDR;
+}
+
+static bool net_mergeable(const struct load *l)
+{
+	return l->fe.features & FE_BIT(VIRTIO_NET_F_MRG_RXBUF);
+}
+
+static size_t net_room(const struct load *l)
+{
+	size_t room = MAX(l->params.block, NET_RX_MIN);
+
+	/* Who judges packets wants to see them whole. */
+	return net_mergeable(l) && !l->params.verify ? MIN(room, NET_RX_MAX) : room;
+}
+
+/* The pieces of a packet to be sent: one, or as Linux cuts it. */
+static void net_cut(const struct load *l, struct load_slot *s)
+{
+	size_t left = NET_HDR + l->params.block, n = left;
+	uint8_t *at = net_hdr(s);
+
+	if (l->params.indirect && left > NET_WHOLE)
+		n = NET_HEAD;
+	for (s->nout = 0; left; left -= n, at += n, n = NET_PIECE) {
+		n = MIN(n, left);
+		s->out[s->nout++] = (struct iovec){ .iov_base = at, .iov_len = n };
+	}
+}
+
 static bool net_prepare(struct load_queue *q, struct load_slot *s)
 {
-	uint64_t len = q->load->params.block;
-	struct iovec iov = { .iov_base = s->data + NET_FRAME - NET_HDR, .iov_len = NET_HDR };
+	const struct load *l = q->load;
 
 	if (q->role == LOAD_PASSIVE) {
-		iov.iov_len += MAX(len, NET_RX_MIN);
-		s->in[0] = iov;
+		s->in[0] = (struct iovec){ .iov_base = net_hdr(s),
+					   .iov_len = NET_HDR + net_room(l) };
 		s->nin = 1;
 		return true;
 	}
-	iov.iov_len += len;
-	s->out[0] = iov;
-	s->nout = 1;
+	net_cut(l, s);
 	/* All packets may be the same, and then only the first time costs something. */
-	if (!s->turn++ || q->load->params.verify)
+	if (l->params.packet && !s->turn)
+		memcpy(net_hdr(s), l->params.packet, l->params.packet_len);
+	else if (!s->turn || l->params.verify)
 		net_fill(q, s);
+	s->turn++;
 	return true;
 }
 
@@ -151,7 +192,7 @@ static int net_check(struct load *l, const struct load_slot *s, uint32_t len)
 {
 	struct virtio_net_hdr_mrg_rxbuf hdr;
 
-	memcpy(&hdr, s->data + NET_FRAME - NET_HDR, sizeof(hdr));
+	memcpy(&hdr, net_hdr(s), sizeof(hdr));
 	if (le16toh(hdr.num_buffers) != 1)
 		return load_wrong(l, "a packet in %u buffers, which was not agreed upon",
 				  le16toh(hdr.num_buffers));
@@ -161,18 +202,52 @@ static int net_check(struct load *l, const struct load_slot *s, uint32_t len)
 	return net_check_ours(l, s->data + NET_FRAME, len - (uint32_t)NET_HDR);
 }
 
-static int64_t net_done(struct load_queue *q, struct load_slot *s, uint32_t len)
+/* A buffer has come with a packet, or with a piece of one. */
+static int64_t net_receive(struct load_queue *q, const struct load_slot *s, uint32_t len)
 {
 	struct load *l = q->load;
-	int err = 0;
+	struct net *n = l->device;
+	unsigned int pair = q->ring.index / 2;
+	struct virtio_net_hdr_mrg_rxbuf hdr;
+
+	if (!n->pairs[pair].more) {
+		if (len <= NET_HDR)
+			return load_wrong(l, "a packet of %u bytes with its header", len);
+		memcpy(&hdr, net_hdr(s), sizeof(hdr));
+		n->pairs[pair].more = net_mergeable(l) ? le16toh(hdr.num_buffers) : 1;
+		if (!n->pairs[pair].more)
+			return load_wrong(l, "a packet in no buffers");
+		n->pairs[pair].bytes = 0;
+		len -= (uint32_t)NET_HDR;
+	}
+	n->pairs[pair].bytes += len;
+	return --n->pairs[pair].more ? 0 : (int64_t)n->pairs[pair].bytes;
+}
+
+static int64_t net_done(struct load_queue *q, struct load_slot *s, uint32_t len)
+{
+	int64_t bytes;
+	int err;
 
 	if (q->role == LOAD_ACTIVE)
-		return (int64_t)l->params.block;
-	if (len <= NET_HDR)
-		return load_wrong(l, "a packet of %u bytes with its header", len);
-	if (l->params.verify)
-		err = net_check(l, s, len);
-	return err ? err : (int64_t)(len - NET_HDR);
+		return (int64_t)q->load->params.block;
+	bytes = net_receive(q, s, len);
+	if (bytes < 0 || !q->load->params.verify)
+		return bytes;
+	err = net_check(q->load, s, len);
+	return err ? err : bytes;
+}
+
+/* A driver writes each packet's header anew; what is behind it does not change. */
+static int64_t net_again(struct load_queue *q, struct load_slot *s, uint32_t len)
+{
+	static const uint8_t no_offloads[NET_HDR];
+	const void *hdr = q->load->params.packet;
+
+	if (q->role == LOAD_PASSIVE)
+		return net_receive(q, s, len);
+	memcpy(net_hdr(s), hdr ? hdr : no_offloads, NET_HDR);
+	return (int64_t)q->load->params.block;
 }
 
 const struct load_ops load_net = {
@@ -181,12 +256,15 @@ const struct load_ops load_net = {
 	.unit = "packets",
 	.block = 64, .block_min = 14, .block_max = 65535, .block_unit = 1,
 	.descs = 1,
+	.table = LOAD_PIECES_MAX,
 	.head = 64,
 	.pad = NET_FRAME + NET_RX_MIN,
+	.align = 64,
 	.pairs = true,
 	.open = net_open,
 	.started = net_started,
 	.close = net_close,
 	.prepare = net_prepare,
 	.done = net_done,
+	.again = net_again,
 };

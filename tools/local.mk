@@ -3,7 +3,7 @@
 noinst_LTLIBRARIES += tools/libload.la
 tools_libload_la_SOURCES = \
 	tools/disk.c tools/disk.h tools/hist.c tools/hist.h tools/load.c tools/load.h \
-	tools/load_blk.c tools/load_net.c tools/load_rng.c tools/load_scsi.c
+	tools/load_blk.c tools/load_net.c tools/load_rng.c tools/load_run.c tools/load_scsi.c
 tools_libload_la_LIBADD = frontend/libfrontend.la
 
 bin_PROGRAMS += tools/vhost-probe
@@ -18,15 +18,19 @@ tools_vhost_probe_LDADD = tools/libload.la daemons/libdaemons.la $(JSON_LIBS)
 bin_PROGRAMS += tools/vhost-bench
 tools_vhost_bench_SOURCES = \
 	tools/bench.c tools/bench.h tools/bench_compare.c tools/bench_print.c tools/bench_run.c \
-	tools/calm.c tools/calm.h tools/spawn.c tools/spawn.h tools/tool.c tools/tool.h
+	tools/calm.c tools/calm.h tools/rounds.c tools/rounds.h tools/spawn.c tools/spawn.h \
+	tools/tool.c tools/tool.h
 tools_vhost_bench_CFLAGS = $(AM_CFLAGS) $(JSON_CFLAGS)
 tools_vhost_bench_LDADD = tools/libload.la daemons/libdaemons.la $(JSON_LIBS)
 
 check_PROGRAMS += tests/tools/bad_backend tests/tools/reflect
+tests_tools_bad_backend_SOURCES = \
+	tests/tools/bad_backend.c tests/tools/bad_ring.c tests/tools/bad_ring.h
 tests_tools_bad_backend_LDADD =
 tests_tools_reflect_LDADD =
-TESTS += tests/tools/bench.sh tests/tools/probe.sh
-EXTRA_DIST += tests/tools/bench.sh tests/tools/lib-tools.sh tests/tools/probe.sh
+TESTS += tests/tools/bench.sh tests/tools/probe.sh tests/tools/report.sh
+EXTRA_DIST += tests/tools/bench.sh tests/tools/lib-tools.sh tests/tools/probe.sh \
+	tests/tools/report.lines tests/tools/report.sh
 
 if HAVE_CHECK
 check_PROGRAMS += tests/unit/test_hist

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Packets through the taps of running vhost-user network back-ends, and through one of our own
- * without any back-end; see bench.h for how.
+ * without any back-end.
+ *
+ * As in vhost-bench compare, both have their turn in each round, and the median of the rounds'
+ * ratios counts; here both stay connected, and who is not driven is stopped by a signal, since
+ * there are some that never sleep.
  *
  * From the guest the driver's ring is kept full, and what counts is what the interface has got.
  * To the guest the interface's queue is filled while the back-end stands still, and what counts is
@@ -10,419 +14,318 @@
 #include "config.h"
 
 #include <errno.h>
-#include <getopt.h>
+#include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
-#include <pthread.h>
+#include <linux/virtio_ring.h>
 #include <sched.h>
-#include <semaphore.h>
-#include <stdatomic.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/bench/net_load.h"
-#include "tests/bench/tap_wire.h"
+#include "daemons/options.h"
+#include "tests/bench/bench_tap.h"
+#include "tools/calm.h"
+#include "tools/rounds.h"
+#include "tools/tool.h"
 #include "util.h"
 
-#define LOAD_CORE	0
-#define BACKEND_CORE	1
-#define LOST_NS		100000000u	/* what has not come by then is lost */
-#define FEATURES	(FE_BIT(VIRTIO_NET_F_CSUM) | FE_BIT(VIRTIO_NET_F_HOST_TSO4) | \
+#define TAP_LOAD_CORE	0
+#define TAP_WARMUP_NS	50000000u
+#define TAP_PACED_DEPTH	16u
+#define TAP_QUEUE	(8192 + 64)
+#define TAP_OFFLOADS	(FE_BIT(VIRTIO_NET_F_CSUM) | FE_BIT(VIRTIO_NET_F_HOST_TSO4) | \
 			 FE_BIT(VIRTIO_NET_F_GUEST_CSUM) | FE_BIT(VIRTIO_NET_F_GUEST_TSO4))
 
-struct bench {
-	struct net_load_params load;
-	unsigned int size;		/* bytes of a packet */
-	unsigned int rounds;
-	unsigned int time_ms;		/* of a round */
-	unsigned int pace_us;		/* one packet in this time only; 0: as many as possible */
-};
+/*
+ * For all files
+ */
 
-struct target {
-	struct net_load load;		/* bare: its base only */
-	const struct bench *bench;
-	struct wire wire;
-	bool bare, whole;		/* no back-end; packets are written as one buffer */
-
-	/* bare only: a thread on the back-end's core does what a back-end would */
-	pthread_t thread;
-	sem_t work;
-	uint64_t (*fn)(struct target *t, uint64_t arg);
-	uint64_t arg, result;
-	atomic_bool done;
-};
-
-static struct target *target_of(struct bench_target *base)
+void tap_check(const struct tap_target *t, const char *what, int err)
 {
-	return container_of(base, struct target, load.base);
+	if (err >= 0)
+		return;
+	tool_err("%s: %s: %s", t->name, what, strerror(-err));
+	exit(TOOL_BROKEN);
 }
 
-static void check(const struct target *t, const char *what, int err)
+uint64_t tap_clock(clockid_t clock)
 {
-	bench_check(&t->load.base, what, err);
+	struct timespec ts = { 0 };
+
+	/* It fails when the process is gone, which is noticed elsewhere. */
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static void run_on(int core)
+uint64_t tap_time(const struct tap_target *t)
+{
+	return load_clock() - t->idle_ns;
+}
+
+static cpu_set_t tap_core(unsigned int core)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
 	CPU_SET(core, &set);
+	return set;
+}
+
+void tap_run_on(unsigned int core)
+{
+	cpu_set_t set = tap_core(core);
+
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
-/*
- * Who is compared with back-ends
- */
-
-static void *bare_run(void *arg)
+void tap_pause(const struct tap_target *t)
 {
-	struct target *t = arg;
-
-	run_on(BACKEND_CORE);
-	while (!sem_wait(&t->work) && t->fn) {
-		t->result = t->fn(t, t->arg);
-		atomic_store(&t->done, true);
-	}
-	return NULL;
+	if (t->pid)
+		kill(t->pid, SIGSTOP);
 }
 
-/* Meanwhile this core is as busy as it is with a driver, and not with anything else. */
-static uint64_t bare_call(struct target *t, uint64_t (*fn)(struct target *, uint64_t), uint64_t arg)
+void tap_resume(const struct tap_target *t)
 {
-	t->fn = fn;
-	t->arg = arg;
-	atomic_store(&t->done, false);
-	sem_post(&t->work);
-	while (fn && !atomic_load(&t->done))
-		cpu_relax();
-	return t->result;
+	if (t->pid)
+		kill(t->pid, SIGCONT);
 }
 
-static void bare_open(struct target *t)
+void tap_prepare(struct tap_target *t, unsigned int n)
 {
-	sem_init(&t->work, 0, 0);
-	check(t, "thread", -pthread_create(&t->thread, NULL, bare_run, t));
-	check(t, "clock", -pthread_getcpuclockid(t->thread, &t->load.base.clock));
+	uint64_t start = load_clock(), cpu = tap_clock(t->clock);
+
+	tap_pause(t);
+	tap_check(t, "filling the tap", wire_fill(&t->wire, n));
+	t->idle_cpu_ns += tap_clock(t->clock) - cpu;
+	t->idle_ns += load_clock() - start;
+	tap_resume(t);
 }
 
-static void bare_close(struct target *t)
+unsigned int tap_burst(const struct tap_target *t)
 {
-	bare_call(t, NULL, 0);
-	pthread_join(t->thread, NULL);
-	sem_destroy(&t->work);
+	return t->wire.size > WIRE_WHOLE ? 1024 : 8192;
 }
 
 /*
- * From the guest
+ * Turns
  */
 
-static uint64_t bare_write(struct target *t, uint64_t until)
+static uint64_t target_drive(struct tap_target *t, uint64_t ns)
 {
-	uint64_t n = 0;
-	unsigned int i;
+	uint64_t until = tap_time(t) + ns;
 
-	for (; bench_time(&t->load.base) < until; n += 64)
-		for (i = 0; i < 64; i++)
-			check(t, "write", wire_write(&t->wire, t->whole));
-	return n;
+	return t->bare ? tap_bare_drive(t, until) : tap_guest_drive(t, until);
 }
 
-static uint64_t guest_write(struct target *t, uint64_t until)
+static struct turn target_turn(struct tap_target *t)
 {
-	uint64_t before = wire_received(&t->wire);
+	struct load_count count = { 0 };
+	uint64_t time, cpu, n;
+	struct turn turn;
 
-	net_load_drive(&t->load.base, until);
-	return wire_received(&t->wire) - before;
-}
-
-/*
- * To the guest
- */
-
-/* About as many bytes as a cache has, or more. */
-static unsigned int target_burst(const struct target *t)
-{
-	return t->bench->size > 1514 ? 1024 : 8192;
-}
-
-/* Put packets into the interface; this does not count. */
-static void target_prepare(struct target *t, unsigned int n)
-{
-	struct bench_target *base = &t->load.base;
-	uint64_t start = bench_now(CLOCK_MONOTONIC), cpu = bench_now(base->clock);
-
-	bench_pause(base);
-	check(t, "filling the tap", wire_fill(&t->wire, n));
-	base->idle_cpu_ns += bench_now(base->clock) - cpu;
-	base->idle_ns += bench_now(CLOCK_MONOTONIC) - start;
-	bench_resume(base);
-}
-
-static uint64_t bare_read(struct target *t, uint64_t n)
-{
-	const bool large = t->bench->size > 1514;
-	const size_t size = large ? 4096 : NET_BUFFER;
-	unsigned int i, at = 0;
-
-	for (i = 0; i < n; i++, at = (at + (large ? 16 : 1)) % WIRE_PACKETS)
-		check(t, "read", wire_read(&t->wire, t->wire.buffers + at * size, size));
-	return n;
-}
-
-/* How many of n packets have come; some back-ends lose some. */
-static unsigned int guest_read(struct target *t, unsigned int n)
-{
-	struct bench_target *base = &t->load.base;
-	uint64_t last = bench_now(CLOCK_MONOTONIC), now = last;
-	unsigned int got = 0;
-
-	while (got < n && now - last < (got ? LOST_NS : FE_TIMEOUT_MS * UINT64_C(1000000))) {
-		if (t->bench->load.irq)
-			check(t, "packets", fe_ring_wait(net_load_ring(&t->load), FE_TIMEOUT_MS));
-		if (fe_ring_ready(net_load_ring(&t->load))) {
-			got += net_load_reap(&t->load, true, 32);
-			last = bench_now(CLOCK_MONOTONIC);
-		}
-		now = bench_now(CLOCK_MONOTONIC);
-	}
-	/* What was waited for in vain does not count. */
-	if (got < n)
-		base->idle_ns += now - last;
-	return got;
-}
-
-static uint64_t target_receive(struct target *t, uint64_t until)
-{
-	const unsigned int burst = target_burst(t);
-	uint64_t n = 0;
-
-	while (bench_time(&t->load.base) < until) {
-		target_prepare(t, burst);
-		n += t->bare ? bare_call(t, bare_read, burst) : guest_read(t, burst);
-	}
-	return n;
-}
-
-/*
- * Light traffic
- */
-
-/* One packet, and a pause, which does not count, so that the rate tells the time of a packet. */
-static uint64_t guest_pace(struct target *t, uint64_t until)
-{
-	const struct timespec pause = { .tv_nsec = t->bench->pace_us * 1000l };
-	uint64_t n = 0, paused = 0, start;
-
-	for (; bench_time(&t->load.base) < until; n++) {
-		start = bench_now(CLOCK_MONOTONIC);
-		nanosleep(&pause, NULL);
-		if (!t->bench->load.tx)
-			check(t, "filling the tap", wire_fill(&t->wire, 1));
-		else
-			net_load_fill(&t->load.base);
-		paused += bench_now(CLOCK_MONOTONIC) - start;
-		check(t, "packet", fe_ring_wait(net_load_ring(&t->load), FE_TIMEOUT_MS));
-		net_load_reap(&t->load, !t->bench->load.tx, 1);
-	}
-	t->load.base.idle_ns += paused;
-	return n;
-}
-
-/*
- * Rounds
- */
-
-static void target_fill(struct bench_target *base)
-{
-	struct target *t = target_of(base);
-
-	if (!t->bare && !(t->bench->pace_us && t->bench->load.tx))
-		net_load_fill(base);
-}
-
-static uint64_t target_drive(struct bench_target *base, uint64_t until)
-{
-	struct target *t = target_of(base);
-
-	if (t->bench->pace_us)
-		return guest_pace(t, until);
-	if (!t->bench->load.tx)
-		return target_receive(t, until);
-	return t->bare ? bare_call(t, bare_write, until) : guest_write(t, until);
-}
-
-/* Buffers stay where they are; who reads must not be given them twice. */
-static void target_drain(struct bench_target *base)
-{
-	struct target *t = target_of(base);
-	unsigned int left;
-
-	if (t->bare)
-		return;
-	/* Small packets take all buffers which are still there. */
-	while (!t->bench->load.tx && (left = net_load_ring(&t->load)->outstanding)) {
-		check(t, "filling the tap", wire_fill(&t->wire, 1));
-		check(t, "the last", fe_ring_wait(net_load_ring(&t->load), FE_TIMEOUT_MS));
-		net_load_reap(&t->load, false, left);
-	}
-	net_load_drain(base);
-}
-
-static uint64_t target_kicks(struct bench_target *base)
-{
-	return target_of(base)->bare ? 0 : net_load_kicks(base);
-}
-
-static void run(const struct bench *b, struct target *ts, unsigned int num)
-{
-	const struct bench_plan plan = {
-		.rounds = b->rounds, .time_ms = b->time_ms, .unit = "packets", .pause = true,
-		.fill = target_fill, .drive = target_drive, .drain = target_drain,
-		.kicks = target_kicks,
+	tap_resume(t);
+	if (!t->bare)
+		tap_guest_begin(t);
+	target_drive(t, TAP_WARMUP_NS);
+	if (!t->bare)
+		load_reset(&t->load);
+	time = tap_time(t);
+	cpu = tap_clock(t->clock) - t->idle_cpu_ns;
+	n = target_drive(t, t->bench->time_ms * UINT64_C(1000000));
+	tap_check(t, "not one packet came", n ? 0 : -ETIMEDOUT);
+	if (!t->bare)
+		count = load_count(&t->load);
+	turn = (struct turn){
+		.rate = (double)n * 1e9 / (double)(tap_time(t) - time),
+		.cpu = (double)(tap_clock(t->clock) - t->idle_cpu_ns - cpu) / (double)n,
+		.kicks = (double)count.kicks / (double)n,
+		.interrupts = (double)count.interrupts / (double)n,
 	};
-	struct bench_target *const bases[] = { &ts[0].load.base, &ts[1].load.base };
+	if (!t->bare)
+		tap_guest_end(t);
+	tap_pause(t);
+	return turn;
+}
 
-	printf("%s the guest, %s ring of %u, %s front-end, ", b->load.tx ? "from" : "to",
-	       b->load.packed ? "packed" : "split", b->load.ring_size,
-	       b->load.irq ? "sleeping" : "polling");
+static double round_run(struct tap_target *ts, struct calm *calm, struct rounds *r)
+{
+	unsigned int first = r->tried % 2, i;
+	double worst = calm_now(calm);
+
+	for (i = 0; i < 2; i++) {
+		rounds_current(r)[first ^ i] = target_turn(&ts[first ^ i]);
+		worst = MAX(worst, calm_now(calm));
+	}
+	return worst;
+}
+
+static void run(const struct tap_bench *b, struct tap_target *ts)
+{
+	cpu_set_t home = tap_core(TAP_LOAD_CORE), cpus = home;
+	struct rounds r = {
+		.wanted = b->rounds, .tries = b->tries, .time_ms = b->time_ms, .type = "tap",
+		.names = { ts[0].name, ts[1].name },
+	};
+	struct calm calm;
+	char text[160];
+	int n;
+
+	CPU_SET(TAP_BACKEND_CORE, &cpus);
+	calm_init(&calm, &home, &cpus);
+	n = snprintf(text, sizeof(text), "packets of %llu bytes %s the guest, %s ring of %u, %s",
+		     (unsigned long long)b->params.block,
+		     b->params.dir == LOAD_TX ? "from" : "to",
+		     b->params.features & FE_BIT(VIRTIO_F_RING_PACKED) ? "packed" : "split",
+		     b->params.ring_size, b->params.poll ? "polling" : "interrupts");
 	if (b->pace_us)
-		printf("a packet in %u us, ", b->pace_us);
-	printf("median of %u rounds of %u ms\n", b->rounds, b->time_ms);
-	printf("bytes  back-end              per second           per packet\n");
-	bench_run(&plan, bases, num, b->size);
+		snprintf(text + n, sizeof(text) - (size_t)n, ", a packet in %u us", b->pace_us);
+	r.load = text;
+	tap_pause(&ts[0]);
+	tap_pause(&ts[1]);
+	while (!rounds_done(&r))
+		rounds_end(&r, round_run(ts, &calm, &r));
+	tap_resume(&ts[0]);
+	tap_resume(&ts[1]);
+	if (b->json)
+		rounds_print_json(&r);
+	else
+		rounds_print(&r);
 }
 
 /*
  * Life
  */
 
-/* "bare", "whole", or NAME=PID:SOCKET:INTERFACE */
-static void target_open(struct target *t, const struct bench *b, char *arg)
+/* NAME=PID:SOCKET:INTERFACE; the socket and the interface. */
+static char *target_parse(struct tap_target *t, char *arg, char **ifname)
 {
-	char *ifname = strrchr(arg, ':');
+	char *pid = strchr(arg, '='), *socket = pid ? strchr(pid, ':') : NULL;
 
-	t->bench = b;
-	t->whole = !strcmp(arg, "whole");
-	t->bare = t->whole || !strcmp(arg, "bare");
-	if (t->bare) {
-		t->load.base.name = arg;
-		bare_open(t);
-		ifname = arg;
-	} else {
-		if (!ifname)
-			bench_die(arg, "want NAME=PID:SOCKET:INTERFACE", -EINVAL);
-		*ifname++ = '\0';
-		bench_connect(&t->load.base, arg);
-		net_load_open(&t->load, &b->load);
-		if (b->pace_us)
-			t->load.depth = b->load.tx ? 1 : 16;
+	*ifname = socket ? strchr(socket + 1, ':') : NULL;
+	if (!*ifname) {
+		tool_err("%s: want NAME=PID:SOCKET:INTERFACE, bare or whole", arg);
+		exit(TOOL_USAGE);
 	}
-	check(t, "tap", wire_open(&t->wire, ifname, t->bare, 8192 + 64));
-	wire_set_size(&t->wire, b->size);
-	if (!t->bare)
-		net_load_set_packet(&t->load, b->size, t->wire.head, sizeof(t->wire.head));
+	*pid++ = *socket++ = *(*ifname)++ = '\0';
+	t->pid = atoi(pid);
+	tap_check(t, "no such process", -clock_getcpuclockid(t->pid, &t->clock));
+	return socket;
 }
 
-static void target_close(struct target *t)
+static void target_open(struct tap_target *t, const struct tap_bench *b, char *arg)
+{
+	char *ifname = arg, *socket = NULL;
+
+	t->bench = b;
+	t->name = arg;
+	t->whole = !strcmp(arg, "whole");
+	t->bare = t->whole || !strcmp(arg, "bare");
+	if (t->bare)
+		tap_bare_open(t);
+	else
+		socket = target_parse(t, arg, &ifname);
+	tap_check(t, "tap", wire_open(&t->wire, ifname, t->bare, TAP_QUEUE));
+	wire_set_size(&t->wire, (unsigned int)b->params.block);
+	if (socket)
+		tap_guest_open(t, socket);
+}
+
+static void target_close(struct tap_target *t)
 {
 	if (t->bare)
-		bare_close(t);
+		tap_bare_close(t);
 	else
-		net_load_close(&t->load);
+		tap_guest_close(t);
 	wire_close(&t->wire);
 }
 
-static const struct option options[] = {
-	{ "to-guest", no_argument, NULL, 'g' },
-	{ "size", required_argument, NULL, 's' },
-	{ "packed", no_argument, NULL, 'p' },
-	{ "irq", no_argument, NULL, 'i' },
-	{ "no-offloads", no_argument, NULL, 'o' },
-	{ "pace-us", required_argument, NULL, 'l' },
-	{ "ring-size", required_argument, NULL, 'n' },
-	{ "rounds", required_argument, NULL, 'r' },
-	{ "time-ms", required_argument, NULL, 't' },
-	{ NULL, 0, NULL, 0 }
+/* The command line, before it is a struct tap_bench. */
+struct options {
+	unsigned int dir, ring_size, rounds, tries, time_ms, pace_us;
+	uint64_t size;
+	bool packed, irq, no_offloads, json;
 };
 
-static _Noreturn void usage(void)
+static const char *const dir_names[] = { [LOAD_TX] = "tx", [LOAD_RX] = "rx", NULL };
+
+#define FIELD(field) .offset = offsetof(struct options, field)
+
+static const struct option_def defs[] = {
+	{ "dir", OPTION_CHOICE, FIELD(dir), .choices = dir_names,
+	  .help = "from the guest (the default), or to it" },
+	{ "size", OPTION_SIZE, FIELD(size), .arg = "BYTES", .min = 14, .max = 65000,
+	  .help = "length of a packet (default 64)" },
+	{ "packed", OPTION_FLAG, FIELD(packed), .help = "packed rings" },
+	{ "irq", OPTION_FLAG, FIELD(irq), .help = "sleep until an interrupt comes" },
+	{ "no-offloads", OPTION_FLAG, FIELD(no_offloads), .help = "a guest without offloads" },
+	{ "pace-us", OPTION_NUMBER, FIELD(pace_us), .arg = "N", .min = 1, .max = 900000,
+	  .help = "one packet in this time only" },
+	{ "ring", OPTION_NUMBER, FIELD(ring_size), .arg = "N", .min = 16, .max = 1024,
+	  .help = "entries of a ring (default 256)" },
+	{ "rounds", OPTION_NUMBER, FIELD(rounds), .arg = "N", .min = 1, .max = ROUNDS_MAX,
+	  .help = "how often (default 9)" },
+	{ "tries", OPTION_NUMBER, FIELD(tries), .arg = "N", .min = 1, .max = 99,
+	  .help = "as many times as often at most, if disturbed (default 3)" },
+	{ "time-ms", OPTION_NUMBER, FIELD(time_ms), .arg = "N", .min = 1, .max = 60000,
+	  .help = "milliseconds of a turn (default 300)" },
+	{ "json", OPTION_FLAG, FIELD(json), .help = "print a JSON object" },
+	TOOL_OPTIONS,
+	{ NULL }
+};
+
+#undef FIELD
+
+static struct tap_bench options_make(const struct options *o)
 {
-	fprintf(stderr,
-		"usage: bench_tap [--to-guest] [--size=BYTES] [--packed] [--irq] [--no-offloads]\n"
-		"                 [--pace-us=N] [--ring-size=N] [--rounds=N] [--time-ms=N] A [B]\n"
-		"A and B are NAME=PID:SOCKET:INTERFACE, or for one of our own \"bare\" or \"whole\"\n");
-	exit(2);
+	return (struct tap_bench){
+		.params = {
+			.queues = 1, .ring_size = o->ring_size, .block = o->size, .dir = o->dir,
+			.depth = !o->pace_us ? o->ring_size :
+				 o->dir == LOAD_TX ? 1 : TAP_PACED_DEPTH,
+			.features = FE_BIT(VIRTIO_NET_F_MRG_RXBUF) |
+				    (o->packed ? FE_BIT(VIRTIO_F_RING_PACKED) : 0) |
+				    (o->no_offloads ? 0 : TAP_OFFLOADS),
+			.features_maybe = FE_BIT(VIRTIO_RING_F_EVENT_IDX),
+			.indirect = true, .poll = !o->irq, .timeout_ms = FE_TIMEOUT_MS,
+		},
+		.rounds = o->rounds, .tries = o->tries, .time_ms = o->time_ms, .pace_us = o->pace_us, .json = o->json,
+	};
 }
 
-static unsigned int number(const char *text, unsigned int min, unsigned int max)
+static void help(void)
 {
-	unsigned int n;
-
-	if (!bench_number(text, min, max, &n))
-		usage();
-	return n;
-}
-
-static void parse(struct bench *b, int argc, char **argv)
-{
-	int c;
-
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (c) {
-		case 'g':
-			b->load.tx = false;
-			break;
-		case 's':
-			b->size = number(optarg, 14, 65000);
-			break;
-		case 'p':
-			b->load.packed = true;
-			break;
-		case 'i':
-			b->load.irq = true;
-			break;
-		case 'o':
-			b->load.features = 0;
-			break;
-		case 'l':
-			b->pace_us = number(optarg, 1, 900000);
-			break;
-		case 'n':
-			b->load.ring_size = number(optarg, 2, 1024);
-			break;
-		case 'r':
-			b->rounds = number(optarg, 1, BENCH_ROUNDS_MAX);
-			break;
-		case 't':
-			b->time_ms = number(optarg, 1, 60000);
-			break;
-		default:
-			usage();
-		}
-	}
+	printf("usage: bench_tap [OPTION...] A B\n\n"
+	       "A and B are NAME=PID:SOCKET:INTERFACE, or for a loop of our own \"bare\" or "
+	       "\"whole\".\n\n");
+	options_help(defs, stdout);
 }
 
 int main(int argc, char **argv)
 {
-	static struct target ts[BENCH_TARGETS_MAX];
-	struct bench b = {
-		.load = { .tx = true, .mergeable = true, .ring_size = 256, .features = FEATURES },
-		.size = 64,
-		.rounds = 9,
-		.time_ms = 300,
-	};
-	unsigned int num, i;
+	static struct tap_target ts[2];
+	struct options o = { .size = 64, .ring_size = 256, .rounds = 9, .time_ms = 300 };
+	struct option_table table = { .defs = defs, .values = &o };
+	const char *args[2];
+	struct option_operands operands = { .values = args, .max = 2 };
+	struct tap_bench b;
+	int status, i;
 
-	parse(&b, argc, argv);
-	num = (unsigned int)(argc - optind);
-	if (!num || num > BENCH_TARGETS_MAX)
-		usage();
-	run_on(LOAD_CORE);
-	for (i = 0; i < num; i++)
-		target_open(&ts[i], &b, argv[optind + (int)i]);
-	run(&b, ts, num);
-	for (i = 0; i < num; i++)
+	tool_begin("bench_tap");
+	if (tool_act(argc, argv, help, &status))
+		return status;
+	if (options_parse_operands(&table, 1, argc, argv, &operands))
+		return TOOL_USAGE;
+	if (operands.num < 2) {
+		tool_err("two to compare are required; see --help");
+		return TOOL_USAGE;
+	}
+	b = options_make(&o);
+	tap_run_on(TAP_LOAD_CORE);
+	for (i = 0; i < 2; i++)
+		target_open(&ts[i], &b, (char *)args[i]);
+	run(&b, ts);
+	for (i = 0; i < 2; i++)
 		target_close(&ts[i]);
-	return 0;
+	return tool_end(TOOL_OK);
 }

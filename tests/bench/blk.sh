@@ -11,10 +11,8 @@
 # prints; slowness is no failure.
 set -u
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/peers.sh"
 
-daemon=${VHOST_USER_BLK:-$top_builddir/blk/vhost-user-blk}
-bench=${VHOST_BENCH:-$top_builddir/tools/vhost-bench}
-qsd=${QSD:-qemu-storage-daemon}
 a=ours b=qsd dir=/dev/shm size=256M depths=1,32,128
 options=(--poll --indirect)
 
@@ -35,22 +33,14 @@ done
 make_command()
 {
 	local what=$2 args=${2#*:} image=$work/$1.img
-	local export="type=vhost-user-blk,id=export,node-name=file,writable=on"
 
 	[[ $what == *:* ]] || args=
 	# Real blocks, not holes.
 	head -c "$size" /dev/zero >"$image" || die "no room for $image"
 	case $what in
-	ours*)
-		need "$daemon" "build it, or set VHOST_USER_BLK"
-		# shellcheck disable=SC2206 # one word per option
-		command=("$daemon" --socket-path={} --blk-file="$image" ${args//,/ })
-		;;
-	qsd*)
-		need "$qsd" "Debian has it in qemu-system-common"
-		command=("$qsd" --blockdev "driver=file,node-name=file,filename=$image${args:+,$args}"
-			--export "$export,addr.type=unix,addr.path={}")
-		;;
+	# shellcheck disable=SC2086 # one word per option
+	ours*) blk_command --blk-file="$image" ${args//,/ } ;;
+	qsd*) qsd_command "file,filename=$image${args:+,$args}" ;;
 	*) die "$what: want ours or qsd" ;;
 	esac
 }
@@ -62,5 +52,4 @@ first=("${command[@]}")
 make_command b "$b"
 for depth in ${depths//,/ }; do
 	"$bench" compare blk --depth="$depth" "${options[@]}" -- "${first[@]}" -- "${command[@]}" || exit
-	echo
 done

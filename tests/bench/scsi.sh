@@ -11,10 +11,8 @@
 # at the first depth, with what the kernel does left out.  It only prints; slowness is no failure.
 set -u
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/peers.sh"
 
-scsi=${VHOST_USER_SCSI:-$top_builddir/scsi/vhost-user-scsi}
-blk=${VHOST_USER_BLK:-$top_builddir/blk/vhost-user-blk}
-bench=${VHOST_BENCH:-$top_builddir/tools/vhost-bench}
 a='' b='' dir=/dev/shm size=256M callgrind='' depths=1,32,128
 options=(--poll --indirect)
 
@@ -70,10 +68,6 @@ begin "$dir"
 
 if [[ $callgrind ]]; then
 	need valgrind "it is in the package of this name"
-	# What libtool has built is a script which calls the program.
-	export LD_LIBRARY_PATH=$top_builddir/libvhost/.libs
-	[[ ! -e ${scsi%/*}/.libs/${scsi##*/} ]] || scsi=${scsi%/*}/.libs/${scsi##*/}
-	[[ ! -e ${blk%/*}/.libs/${blk##*/} ]] || blk=${blk%/*}/.libs/${blk##*/}
 	few=20000 many=60000
 	for kind in scsi blk; do
 		instructions "$kind" $few
@@ -90,5 +84,4 @@ make_command blk {}
 for depth in ${depths//,/ }; do
 	"$bench" compare scsi --second=blk --depth="$depth" "${options[@]}" -- \
 		"${first[@]}" -- "${command[@]}" || exit
-	echo
 done

@@ -12,12 +12,10 @@
 # the first two were built.  It only prints; slowness is no failure.
 set -u
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/peers.sh"
 
-daemon=${VHOST_USER_NET:-$top_builddir/net/vhost-user-net}
-bench=${BENCH_TAP:-$top_builddir/tests/bench/bench_tap}
-testpmd=${TESTPMD:-dpdk-testpmd}
 a=ours b=bare sizes=64,1514,65000
-options=() directions=("" --to-guest)
+options=() directions=(tx rx)
 
 if [[ ${BENCH_NAMESPACE:-} != "$$" ]]; then
 	need unshare "it is in util-linux"
@@ -29,8 +27,8 @@ for arg; do
 	--a=*) a=${arg#*=} ;;
 	--b=*) b=${arg#*=} ;;
 	--sizes=*) sizes=${arg#*=} ;;
-	--from-guest) directions=("") ;;
-	--to-guest) directions=(--to-guest) ;;
+	--from-guest | --dir=tx) directions=(tx) ;;
+	--to-guest | --dir=rx) directions=(rx) ;;
 	--help) sed -n '3,14s/^# \?//p' "$0"; exit 0 ;;
 	*) options+=("$arg") ;;
 	esac
@@ -45,28 +43,22 @@ start()
 	rm -f "$socket"
 	case $what in
 	ours*)
-		need "$daemon" "build it, or set VHOST_USER_NET"
 		# shellcheck disable=SC2086 # one word per option
-		taskset -c 1 "$daemon" --socket-path="$socket" --tap="tap-$name" --up ${args//,/ } \
-			>"$work/$name.log" 2>&1 &
+		net_command --tap="tap-$name" --up ${args//,/ }
 		;;
 	dpdk)
-		need "$testpmd" "Debian has it in dpdk-dev"
-		"$testpmd" --lcores 0@1,1@1 --no-huge -m 256 --no-pci --no-shconf \
-			--file-prefix="bench-$$-$name" --vdev "net_vhost0,iface=$socket,queues=1" \
-			--vdev "net_tap0,iface=tap-$name" -- --forward-mode=io --auto-start \
-			--disable-link-check --total-num-mbufs=16384 --stats-period=100000 \
-			>"$work/$name.log" 2>&1 &
+		testpmd_command io --vdev "net_tap0,iface=tap-$name"
 		;;
 	bare | whole) target=$what; return ;;
 	*) die "$what: want ours, dpdk, bare or whole" ;;
 	esac
+	taskset -c 1 "${command[@]//\{\}/"$socket"}" >"$work/$name.log" 2>&1 &
 	pids+=($!)
 	target="$name ${what//[=:]/ }=$!:$socket:tap-$name"
 	wait_for "$socket" $!
 }
 
-need "$bench" "build it with make check, or set BENCH_TAP"
+need "$bench_tap" "build it with make check, or set BENCH_TAP"
 begin /tmp
 # Nobody else shall talk.
 echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6
@@ -78,8 +70,7 @@ for direction in "${directions[@]}"; do
 		targets+=("$target")
 		start b "$b"
 		targets+=("$target")
-		# shellcheck disable=SC2086 # nothing, or one word
-		"$bench" --size="$size" $direction "${options[@]}" "${targets[@]}" ||
+		"$bench_tap" --size="$size" --dir="$direction" "${options[@]}" "${targets[@]}" ||
 			tail -n 3 "$work"/*.log >&2
 		end_all
 	done

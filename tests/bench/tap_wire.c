@@ -24,7 +24,7 @@
 #define BATCH		64u
 #define PACKET_MAX	65550u
 #define PAGE		4096u
-#define PIECE_FIRST	128u		/* as net_load.c cuts a long packet */
+#define PIECE_FIRST	128u		/* as load_net.c cuts a long packet */
 #define MSS		1448
 
 static int wire_tap(const char *ifname)
@@ -119,7 +119,7 @@ void wire_close(struct wire *w)
 void wire_set_size(struct wire *w, unsigned int size)
 {
 	static const uint8_t eth[12] = { 0x02, 0, 0, 0, 0, 9, 0x02, 0, 0, 0, 0, 1 };
-	const bool tcp = size > 1514;
+	const bool tcp = size > WIRE_WHOLE;
 	struct virtio_net_hdr hdr = { 0 };
 	uint8_t *p = w->head + WIRE_HDR, *ip = p + 14;
 	uint16_t len = htobe16((uint16_t)(size - 14));
@@ -146,7 +146,7 @@ void wire_set_size(struct wire *w, unsigned int size)
 		ip[20 + 12] = 5 << 4;
 	}
 	memcpy(w->head, &hdr, sizeof(hdr));
-	w->stride = size > 1514 ? ALIGN_UP(WIRE_HDR + size, PAGE) : PAGE / 2;
+	w->stride = size > WIRE_WHOLE ? ALIGN_UP(WIRE_HDR + size, PAGE) : PAGE / 2;
 	/* Written once, or all would be the one page of zeroes. */
 	memset(w->packets, 0, WIRE_PACKETS * w->stride);
 	for (i = 0; i < WIRE_PACKETS; i++)
@@ -203,7 +203,7 @@ int wire_write(struct wire *w, bool whole)
 
 	if (whole)
 		return write(w->tap, packet, WIRE_HDR + w->size) < 0 ? -errno : 0;
-	if (w->size > 1514) {
+	if (w->size > WIRE_WHOLE) {
 		iov[1].iov_len = PIECE_FIRST - WIRE_HDR;
 		for (; off < WIRE_HDR + w->size; off += iov[cnt++].iov_len)
 			iov[cnt] = (struct iovec){ packet + off,
@@ -215,7 +215,7 @@ int wire_write(struct wire *w, bool whole)
 int wire_read(struct wire *w, uint8_t *buf, size_t size)
 {
 	struct iovec iov[PACKET_MAX / PAGE + 3];
-	size_t left = w->size > 1514 ? PACKET_MAX : size;
+	size_t left = w->size > WIRE_WHOLE ? PACKET_MAX : size;
 	int cnt = 0;
 
 	for (; left; buf += iov[cnt++].iov_len, left -= MIN(left, size))

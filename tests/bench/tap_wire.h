@@ -30,6 +30,9 @@ struct wire {
 	unsigned int next;		/* which is to be written next */
 };
 
+/* Longer packets are TCP segments which have to be cut. */
+#define WIRE_WHOLE	1514u
+
 /* As many different ones are written and read, as a driver's ring has. */
 #define WIRE_PACKETS	256u
 

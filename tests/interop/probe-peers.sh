@@ -73,7 +73,22 @@ load()
 	row $? "$name: load: $*" || comment <"$tmp/$name.load"
 }
 
+# compared NAME ARG...: vhost-bench starts both by itself, ours and the peer; figures are not judged.
+compared()
+{
+	local name=$1
+
+	shift
+	timeout 300 "$bench" compare "$@" >"$tmp/$name.compared" 2>&1 &&
+		grep -q "^per second .*(.*)" "$tmp/$name.compared"
+	row $? "$name: compared" || comment <"$tmp/$name.compared"
+}
+
 if command -v qemu-storage-daemon >/dev/null; then
+	compared qsd blk --rounds=1 --requests=5000 --packed --second-split -- \
+		"$daemon" --socket-path={} --engine=null --size=1G -- \
+		qemu-storage-daemon --blockdev driver=null-co,node-name=disk,size=1073741824 \
+		--export type=vhost-user-blk,id=e,node-name=disk,addr.type=unix,addr.path={},writable=on
 	start_qsd qsd
 	load qsd "verified  *4096 requests" blk --rw=write --verify --requests=4096
 	load qsd "verified  *5000 requests" blk --rw=randread --verify --requests=5000 --indirect --poll
@@ -85,9 +100,22 @@ else
 fi
 
 if command -v dpdk-testpmd >/dev/null; then
+	for direction in tx rx; do
+		forward=rxonly size=
+		[ $direction = tx ] || forward=txonly size=--packet-size=64
+		# A command with a "--" of its own goes into a shell.
+		# shellcheck disable=SC2086 # nothing, or one word
+		compared "dpdk $direction" net --dir=$direction --rounds=1 --time-ms=100 --poll --mergeable -- \
+			"$top_builddir/net/vhost-user-net" --socket-path={} --port=null $size -- \
+			sh -c "exec dpdk-testpmd --lcores 0@0,1@0-1 --no-huge -m 64 --no-pci --no-shconf \
+				--file-prefix=$$-compared --vdev net_vhost0,iface={},queues=1 -- \
+				--forward-mode=$forward --auto-start --total-num-mbufs=4096 --no-lsc-interrupt"
+	done
 	start_dpdk dpdk
 	load dpdk "sent" net --requests=20000
 	load dpdk "sent" net --requests=20000 --size=1500 --packed --poll
+	load dpdk "sent" net --requests=20000 --poll --mergeable --indirect --size=5000
+	load dpdk "sent" net --requests=20000 --packed --in-order --irq
 	record dpdk "network"
 	end_peer dpdk
 else

@@ -13,8 +13,18 @@
  *   empty    offers nothing at all
  *   late     answers GET_FEATURES, and then hangs
  *   idle     answers and acknowledges all it can, and serves no ring
+ *
+ * The others do so, too, and serve split rings with memory of one region:
+ *
+ *   alien    gives back what the ring does not have
+ *   twice    gives each request back twice
+ *   long     says that it has written more than there was room for
+ *   mute     gives requests back without status
+ *   jump     says that it has used more than the ring holds
+ *   dies     ends the connection when it is kicked
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +34,7 @@
 #include <unistd.h>
 
 #include "libvhost/spec.h"
+#include "tests/tools/bad_ring.h"
 
 /* VIRTIO 1 and protocol features, and what a disk has. */
 #define FEATURES (UINT64_C(1) << 32 | UINT64_C(1) << 30 | UINT64_C(1) << 9)
@@ -83,16 +94,42 @@ static void bad_answer(int fd, const struct vu_header *hdr, const void *payload)
 	bad_reply(fd, hdr, &value, sizeof(value));
 }
 
+/* The header, and the descriptor which came with it; -1: none. */
+static int bad_header(int fd, struct vu_header *hdr, int *passed)
+{
+	struct iovec iov = { .iov_base = hdr, .iov_len = sizeof(*hdr) };
+	union {
+		struct cmsghdr align;
+		uint8_t bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	ssize_t got = recvmsg(fd, &m, MSG_WAITALL | MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	*passed = -1;
+	if (c && c->cmsg_type == SCM_RIGHTS)
+		memcpy(passed, CMSG_DATA(c), sizeof(*passed));
+	return got == (ssize_t)sizeof(*hdr);
+}
+
 /* One message; 0 when there is no more. */
 static int bad_message(int fd)
 {
 	struct vu_header hdr;
 	uint8_t payload[4096];
 	uint64_t size = 16 * 1024;
+	int passed, ok = bad_header(fd, &hdr, &passed);
 
-	if (recv(fd, &hdr, sizeof(hdr), MSG_WAITALL) != (ssize_t)sizeof(hdr) ||
-	    hdr.size > sizeof(payload) ||
-	    (hdr.size && recv(fd, payload, hdr.size, MSG_WAITALL) != (ssize_t)hdr.size))
+	ok = ok && hdr.size <= sizeof(payload) &&
+	     (!hdr.size || recv(fd, payload, hdr.size, MSG_WAITALL) == (ssize_t)hdr.size);
+	if (ok && bad_ring_serves(mode))
+		bad_ring_message(&hdr, payload, passed);
+	else if (passed >= 0)
+		close(passed);
+	if (!ok)
 		return 0;
 	if (hdr.request == VU_GET_CONFIG && hdr.size >= VU_CONFIG_HEADER + sizeof(size))
 		memcpy(payload + VU_CONFIG_HEADER, &size, sizeof(size));
@@ -100,6 +137,20 @@ static int bad_message(int fd)
 		return 1;
 	bad_answer(fd, &hdr, payload);
 	return !is("short");
+}
+
+/* A message, or a kick; 0: it is over. */
+static int bad_event(int fd)
+{
+	struct pollfd pfds[] = {
+		{ .fd = fd, .events = POLLIN }, { .fd = bad_ring_kick_fd(), .events = POLLIN },
+	};
+
+	if (poll(pfds, 2, -1) < 0)
+		return 0;
+	if (pfds[0].revents)
+		return bad_message(fd);
+	return !pfds[1].revents || bad_ring_kicked(mode);
 }
 
 int main(int argc, char **argv)
@@ -121,8 +172,9 @@ int main(int argc, char **argv)
 			return 1;
 		if (is("deaf"))
 			pause();
-		while (!is("leave") && bad_message(conn))
+		while (!is("leave") && bad_event(conn))
 			;
+		bad_ring_reset();
 		close(conn);
 	}
 }

@@ -80,6 +80,22 @@ broken "a process which is not there" "--pid=$!: there is no such process" blk -
 usage "--pid=4194305: not in the range" blk --pid=4194305 s
 end_serving idle
 
+# They answer all messages, and serve rings wrongly: a device's name is no reason to trust it.
+while read -r mode word; do
+	serve_bad "$mode"
+	for how in --irq --poll; do
+		broken "a ring which is served wrongly: $mode, $how" "$word" blk $quick $how --depth=8 "$tmp/$mode.sock"
+	done
+	end_serving "$mode"
+done <<-END
+	alien used ring of queue 0: the back-end's answer is not what
+	twice used ring of queue 0: the back-end's answer is not what
+	long used ring of queue 0: the back-end's answer is not what
+	mute a request has come back without status
+	jump used ring of queue 0: the back-end's answer is not what
+	dies the back-end has closed the connection
+END
+
 # --- Our daemons ---
 
 # runs NAME WORD TYPE ARG...: it ends with success, and says this.
@@ -119,6 +135,14 @@ serve_blk blk
 disk_rows blk blk
 runs "the back-end's CPU time" "back-end [0-9]* ns" blk --requests=100 --pid="${pids[blk]}" "$tmp/blk.sock"
 runs "for a time" "rate " blk --time=1 "$tmp/blk.sock"
+if command -v script >/dev/null; then
+	script -qec "$daemon blk --time=1 $tmp/blk.sock" /dev/null >"$tmp/terminal" </dev/null
+	check "on a terminal it tells how it goes" grep -q " s .* IOPS .* 32 in flight" "$tmp/terminal"
+	timeout 60 "$daemon" blk --requests=100 "$tmp/blk.sock" >/dev/null 2>"$tmp/terminal"
+	equal "and only there" 0 "$(wc -c <"$tmp/terminal")"
+else
+	echo "# no script(1): nothing is tried on a terminal"
+fi
 # Requests in flight are their rate times their latency, however fast all is.
 in_flight()
 {
@@ -156,7 +180,14 @@ end_serving rng
 serve_net null --port=null --packet-size=1500
 runs "packets sent" "sent " net --requests=5000 --verify "$tmp/null.sock"
 runs "packets received" "received " net --dir=rx --requests=5000 --verify "$tmp/null.sock"
-runs "in both directions" "received " net --dir=both --requests=5000 --size=1500 --packed --verify "$tmp/null.sock"
+for rings in "" --packed "--indirect --packed" --mergeable "--in-order --packed" "--in-order --mergeable"; do
+	for verify in "" --verify; do
+		# shellcheck disable=SC2086 # several words, or none
+		runs "in both directions, ${rings:-split} $verify" "received " \
+			net --dir=both --requests=5000 --size=1500 $rings $verify "$tmp/null.sock"
+	done
+done
+runs "long packets" "sent " net --size=65000 --indirect --depth=8 --requests=1000 "$tmp/null.sock"
 broken "packets without room for what is verified" "have no room" net --verify --size=20 "$tmp/null.sock"
 end_serving null
 serve_net silent --port=null
@@ -226,8 +257,13 @@ mapfile -t a < <(blk a.img)
 mapfile -t b < <(blk b.img)
 runs "two are compared" "^per second .*(.*)" compare blk --rounds=2 --requests=2000 -- "${a[@]}" -- "${b[@]}"
 runs "two are compared, in JSON" '"ratio"' compare --json --rounds=1 --requests=500 --packed -- "${a[@]}" -- "${b[@]}"
+runs "two, of which one has packed rings" "^per second .*(.*)" compare --rounds=1 --requests=500 --packed --second-split -- \
+	"${a[@]}" -- "${b[@]}" --packed=off
 runs "two of different types" "^per second .*(.*)" compare scsi --second=blk --rounds=1 --requests=500 -- \
 	"$top_builddir/scsi/vhost-user-scsi" --socket-path={} --lun=0,file=a.img -- "${b[@]}"
+runs "two networks, by time" "3 rounds of 0.05 s" compare net --rounds=3 --time-ms=50 --poll -- \
+	"$top_builddir/net/vhost-user-net" --socket-path={} --port=null -- \
+	"$top_builddir/net/vhost-user-net" --socket-path={} --port=null
 equal "they leave nothing behind" "$before" "$(listing)"
 refused_with "a command which is not there" 3 "nonesuch: No such file" "$daemon" compare -- nonesuch {} -- "${b[@]}"
 refused_with "a command which ends" 3 "it ended with status 1 before it listened" "$daemon" compare -- false {} -- "${b[@]}"

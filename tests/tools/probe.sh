@@ -74,6 +74,15 @@ for row in "a feature which was not offered is refused" "an unknown message is r
 done
 end_serving idle
 
+# It answers all messages, but serves rings wrongly.
+for mode in alien mute dies; do
+	serve_bad $mode
+	timeout 120 "$daemon" $quick --conformance "$tmp/$mode.sock" >"$tmp/$mode" 2>&1
+	equal "a ring which is served wrongly is a failure: $mode" 1 $?
+	check "and it comes to an end: $mode" grep -q "^[0-9]* passed, [1-9][0-9]* failed" "$tmp/$mode"
+	end_serving $mode
+done
+
 serve_blk disk
 check "a block device is seen as one" finds "^device: *block device" "$tmp/disk.sock"
 check "features have names" finds "^features:.* FLUSH " "$tmp/disk.sock"
