@@ -19,5 +19,4 @@ EXTRA_DIST += \
 	tests/bench/peers.sh tests/bench/report tests/bench/report-blk.sh tests/bench/report-daemons.sh \
 	tests/bench/report-facts.sh tests/bench/report-lib.sh tests/bench/report-net.sh \
 	tests/bench/report-plot.sh tests/bench/report.awk tests/bench/scsi.sh \
-	tests/bench/start.sh tests/bench/tap.sh \
-	tests/bench/tcp.sh
+	tests/bench/start.sh tests/bench/tap.sh tests/bench/tcp.sh
