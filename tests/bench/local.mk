@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Benchmarks, run by hand through the scripts: vhost-bench does the work but for taps.
-check_PROGRAMS += tests/bench/bench_tap tests/bench/calm tests/bench/ready tests/bench/start_time
-tests_bench_start_time_LDADD =
+check_PROGRAMS += tests/bench/bench_tap tests/bench/calm tests/bench/ready
 tests_bench_calm_SOURCES = tests/bench/calm.c tools/calm.c tools/calm.h
 tests_bench_calm_LDADD = tools/libload.la
 tests_bench_ready_SOURCES = tests/bench/ready.c tools/spawn.c tools/spawn.h
@@ -19,4 +18,4 @@ EXTRA_DIST += \
 	tests/bench/peers.sh tests/bench/report tests/bench/report-blk.sh tests/bench/report-daemons.sh \
 	tests/bench/report-facts.sh tests/bench/report-lib.sh tests/bench/report-net.sh \
 	tests/bench/report-plot.sh tests/bench/report.awk tests/bench/scsi.sh \
-	tests/bench/start.sh tests/bench/tap.sh tests/bench/tcp.sh
+	tests/bench/tap.sh tests/bench/tcp.sh
