@@ -31,7 +31,8 @@ facts()
 	fact cores "$(nproc)"
 	fact "virtual machine" "$(systemd-detect-virt --vm 2>/dev/null | grep -v none)"
 	fact memory "$(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)"
-	fact kernel "$(uname -sr)"
+	# Not what a vendor adds.
+	fact kernel "$(uname -sr | sed "s/-.*//")"
 	fact system "$(. /etc/os-release && echo "$PRETTY_NAME")"
 	fact disk "$(file_system "$disk")"
 	fact libvhost "$("$blk" --version | head -n 1), commit $(commit)"
