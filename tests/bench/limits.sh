@@ -75,7 +75,8 @@ row()
 begin /dev/shm
 need "$bench" "build it"
 printf '%-5s %-26s %10s %10s\n' '' limit allowed measured
-for type in "${types[@]:-blk}"; do
+((${#types[@]})) || types=(blk scsi)
+for type in "${types[@]}"; do
 	start "$type"
 	most=$(rate "$type" 3 --depth="$depth")
 	half=$(awk -v most="$most" 'BEGIN { printf "%d", most / 2 }')
