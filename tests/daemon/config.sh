@@ -8,23 +8,6 @@
 truncate -s 1M disk a,b
 conf=$tmp/conf.json
 
-# json TEXT: this is in the file.
-json()
-{
-	printf '%s\n' "$1" >"$conf"
-}
-
-# wrong WORD TEXT [ARG...]: a file with this text is refused for this reason.
-wrong()
-{
-	local word=$1 text=$2
-
-	shift 2
-	json "$text"
-	refused_with "refused: $text $*" 2 "^$program: --config=$conf: $word" "$daemon" \
-		--config="$conf" "$@"
-}
-
 printed()
 {
 	"$daemon" --print-config "$@"

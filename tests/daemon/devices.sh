@@ -10,12 +10,6 @@ bench=$top_builddir/tools/vhost-bench
 truncate -s 1M disk other unit
 conf=$tmp/conf.json
 
-# json TEXT: this is in the file.
-json()
-{
-	printf '%s\n' "$1" >"$conf"
-}
-
 # --- What is right ---
 
 printed()
@@ -51,17 +45,6 @@ same "net" '{ "devices": [{ "name": "lan", "port": "null", "queue-pairs": 2, "so
 
 cli_of blk
 good='"blk-file":"disk"'
-
-# wrong WORD TEXT [ARG...]: refused, with the file's name.
-wrong()
-{
-	local word=$1 text=$2
-
-	shift 2
-	json "$text"
-	refused_with "refused: $text $*" 2 "^$program: --config=$conf: $word" "$daemon" \
-		--config="$conf" "$@"
-}
 
 # list WORD ELEMENT...: such a list is refused.
 list()

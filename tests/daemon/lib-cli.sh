@@ -347,3 +347,22 @@ check_streams_and_arguments()
 	check "closed standard streams" closed
 	check "values as arguments of their own" spaced "$@"
 }
+
+# Configuration files: the script says where one is, in $conf.
+
+# json TEXT: this is in the file.
+json()
+{
+	printf '%s\n' "$1" >"$conf"
+}
+
+# wrong WORD TEXT [ARG...]: a file with this text is refused for this reason.
+wrong()
+{
+	local word=$1 text=$2
+
+	shift 2
+	json "$text"
+	refused_with "refused: $text $*" 2 "^$program: --config=$conf: $word" "$daemon" \
+		--config="$conf" "$@"
+}
