@@ -29,6 +29,8 @@ interop_tests = \
 	tests/interop/probe-peers.sh \
 	tests/interop/uml-config.sh \
 	tests/interop/uml-error.sh \
+	tests/interop/uml-resize.sh \
+	tests/interop/qemu-resize.sh \
 	tests/interop/uml-blk.sh \
 	tests/interop/qemu-rng.sh \
 	tests/interop/seabios-boot.sh
