@@ -65,13 +65,8 @@ static void blk_connection(void *arg, bool up)
 
 static void blk_io_error(void *arg, struct vhost_queue *q, const struct storage_io *io, int err)
 {
-	static const char *const ops[STORAGE_OPS] = {
-		"read", "write", "flush", "discard", "write zeroes", "map",
-	};
-
 	(void)arg;
-	vhost_queue_log(q, VHOST_LOG_ERR, "%s of %" PRIu64 " bytes at %" PRIu64 ": %s",
-			ops[io->op], io->len, io->offset, strerror(-err));
+	image_io_error(q, "", io, err);
 }
 
 static int blk_create(struct daemon_device *device, struct vhost_dev **dev)

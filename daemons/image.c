@@ -106,6 +106,16 @@ void image_tell(const struct storage *storage, const struct image_options *o,
 		 info.engine, image_caches[o->cache], info.read_only ? ", read-only" : "");
 }
 
+void image_io_error(struct vhost_queue *q, const char *unit, const struct storage_io *io, int err)
+{
+	static const char *const ops[STORAGE_OPS] = {
+		"read", "write", "flush", "discard", "write zeroes", "map",
+	};
+
+	vhost_queue_log(q, VHOST_LOG_ERR, "%s%s of %" PRIu64 " bytes at %" PRIu64 ": %s", unit,
+			ops[io->op], io->len, io->offset, strerror(-err));
+}
+
 void image_status(const struct storage *storage, const struct image_options *o,
 		  struct json_object *status)
 {

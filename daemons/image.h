@@ -91,6 +91,8 @@ void image_close(struct storage *storage, const struct image_options *o, bool se
 /* For the log: its size, engine and cache. */
 void image_tell(const struct storage *storage, const struct image_options *o,
 		char text[IMAGE_TEXT_SIZE]);
+/* Log that io has failed with err; unit: in front of that, or "".  Queue's worker. */
+void image_io_error(struct vhost_queue *q, const char *unit, const struct storage_io *io, int err);
 /* For the answer to "status". */
 void image_status(const struct storage *storage, const struct image_options *o,
 		  struct json_object *status);

@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <linux/virtio_scsi.h>
 #include <scsi/sg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,6 +132,15 @@ static void scsi_connection(void *arg, bool up)
 	daemon_connection(arg, up);
 }
 
+static void scsi_io_error(void *arg, struct vhost_queue *q, const struct scsi_cmd *cmd)
+{
+	char unit[32];
+
+	(void)arg;
+	snprintf(unit, sizeof(unit), "unit %u:%u: ", cmd->address.target, cmd->address.lun);
+	image_io_error(q, unit, &cmd->io, cmd->error);
+}
+
 static int scsi_create(struct daemon_device *device, struct vhost_dev **dev)
 {
 	struct scsi *scsi = daemon_own(device);
@@ -144,6 +154,7 @@ static int scsi_create(struct daemon_device *device, struct vhost_dev **dev)
 		.features_off = daemon_dev_features_off(device),
 		.arg = device,
 		.connection = scsi_connection,
+		.io_error = scsi_io_error,
 	};
 	const struct unit *u;
 	int ret;

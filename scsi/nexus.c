@@ -217,6 +217,7 @@ void scsi_submit(struct scsi_nexus *nexus, struct scsi_cmd *cmd)
 	cmd->outcome = SCSI_DONE;
 	cmd->status = SCSI_GOOD;
 	cmd->transferred = cmd->sense_len = 0;
+	cmd->error = 0;
 	cmd->nexus = nexus;
 	cmd->lun = NULL;
 	cmd->path = NULL;

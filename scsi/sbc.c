@@ -151,6 +151,7 @@ void sbc_io_failed(struct scsi_cmd *cmd, int err)
 	const uint32_t code = sbc_sense(&cmd->io, err);
 
 	spc_count_error(cmd->lun, sbc_error(cmd));
+	cmd->error = err;
 	cmd->transferred = 0;
 	scsi_check_condition(cmd, (uint8_t)(code >> 16), (uint16_t)code);
 	sbc_end(cmd);

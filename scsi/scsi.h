@@ -90,6 +90,7 @@ struct scsi_cmd {
 	size_t transferred;		/* bytes of the data-in or data-out buffer */
 	uint8_t sense[SCSI_SENSE_MAX];	/* fixed or descriptor format, as the control page says */
 	size_t sense_len;		/* bytes; 0: none */
+	int error;			/* the storage's, a negative errno; 0: none */
 
 	/* private from submit to done */
 	struct scsi_nexus *nexus;

@@ -34,6 +34,7 @@ struct virtio_scsi {
 	struct vs_queue *queues;
 	void *arg;
 	void (*connection)(void *arg, bool up);
+	void (*io_error)(void *arg, struct vhost_queue *q, const struct scsi_cmd *cmd);
 
 	/* of the control worker */
 	struct vs_event *events, **last_event;	/* buffers, the oldest first */

@@ -111,6 +111,15 @@ static void vs_note(struct virtio_scsi_stats *stats, const struct scsi_cmd *cmd)
 	}
 }
 
+static void vs_tell_error(struct vhost_queue *q, const struct scsi_cmd *cmd)
+{
+	const struct virtio_scsi *vs = vhost_queue_opaque(q);
+
+	/* What the storage cannot do at all is no news. */
+	if (vs->io_error && cmd->error != -EOPNOTSUPP)
+		vs->io_error(vs->arg, q, cmd);
+}
+
 static void vs_done(struct scsi_cmd *cmd)
 {
 	static const uint8_t codes[] = {
@@ -123,6 +132,8 @@ static void vs_done(struct scsi_cmd *cmd)
 	struct vs_cmd *vc = container_of(cmd, struct vs_cmd, cmd);
 
 	vs_note(&vs_queue(vc->req->queue)->stats, cmd);
+	if (unlikely(cmd->error))
+		vs_tell_error(vc->req->queue, cmd);
 	if (unlikely(cmd->outcome != SCSI_DONE)) {
 		cmd->status = SCSI_GOOD;
 		cmd->sense_len = cmd->transferred = 0;
@@ -396,6 +407,7 @@ int virtio_scsi_new(struct virtio_scsi **result, const struct virtio_scsi_params
 	vs->control = params->control;
 	vs->arg = params->arg;
 	vs->connection = params->connection;
+	vs->io_error = params->io_error;
 	vs->last_event = &vs->events;
 	atomic_init(&vs->cdb_size, VIRTIO_SCSI_CDB_SIZE);
 	atomic_init(&vs->sense_size, VIRTIO_SCSI_SENSE_SIZE);

@@ -34,6 +34,8 @@ struct virtio_scsi_params {
 
 	/* As in vhost_dev_ops.  Control worker. */
 	void (*connection)(void *arg, bool up);
+	/* A command of queue q has failed since the storage has: cmd->error, cmd->io.  Queue's worker. */
+	void (*io_error)(void *arg, struct vhost_queue *q, const struct scsi_cmd *cmd);
 };
 
 /* What a command does with data. */

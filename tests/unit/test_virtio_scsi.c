@@ -4,7 +4,9 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tap.h"
 #include "util.h"
@@ -141,6 +143,39 @@ START_TEST(control_without_room)
 	short_control(3, 24, 5);
 	ck_assert_uint_eq(world_malformed(&world, FE_SCSI_CONTROL), 6);
 	ck_assert_int_eq(fe_scsi_tmf(&world.ctrl[0], VIRTIO_SCSI_T_TMF_QUERY_TASK_SET, lun, 0), 0);
+	world_down(&world);
+}
+END_TEST
+
+/*
+ * An image which fails is told of, and with which error
+ */
+
+static atomic_int last_error;
+
+static void note_error(void *arg, struct vhost_queue *q, const struct scsi_cmd *cmd)
+{
+	(void)arg;
+	ck_assert_uint_eq(vhost_queue_index(q), FE_SCSI_REQUEST);
+	ck_assert_uint_eq(cmd->io.op, STORAGE_READ);
+	ck_assert_uint_eq(cmd->io.offset, 4 * 512);
+	atomic_store(&last_error, cmd->error);
+}
+
+START_TEST(failing_image)
+{
+	struct world_params params = plain;
+
+	params.scsi.io_error = note_error;
+	world_up(&world, &params, WORLD_FEATURES);
+	world_expect_alive(&world, 0, 0, 0, 0);
+	/* No command has got so far that the image could fail. */
+	expect(world_read(&world, 0, 0, 0, WORLD_SECTORS, 1), VIRTIO_SCSI_S_OK, CHECK_CONDITION,
+	       512, RESPONSE);
+	ck_assert_int_eq(atomic_load(&last_error), 0);
+	ck_assert_int_eq(ftruncate(world.image[0], 0), 0);
+	expect(world_read(&world, 0, 0, 0, 4, 1), VIRTIO_SCSI_S_OK, CHECK_CONDITION, 512, RESPONSE);
+	ck_assert_int_eq(atomic_load(&last_error), -EIO);
 	world_down(&world);
 }
 END_TEST
@@ -504,6 +539,7 @@ int main(void)
 	tcase_add_loop_test(tc, framing, 0, 8);
 	tcase_add_test(tc, without_room);
 	tcase_add_test(tc, control_without_room);
+	tcase_add_test(tc, failing_image);
 	tcase_add_test(tc, residuals);
 	tcase_add_loop_test(tc, both_directions, 0, 4);
 	tcase_add_test(tc, attributes);
