@@ -14,7 +14,8 @@ prefix=${prefix#"$tmp/install"}
 # With several directories of the same kind, the one which has the units.
 units=$(dirname "$(find "$tmp/install" -name 'vhost-user-blk@.service')")
 uml_drivers=overlay
-uml_memory=256M
+# Half of it is for the overlay, to which all is installed.
+uml_memory=512M
 
 start_uml_guest systemd "" INSTALL="$tmp/install" PREFIX="$prefix" UNITS="$units" \
 	GUEST="$interop/guest.sh" GIVE_FD="$top_builddir/tests/daemon/give_fd" <<'END'
