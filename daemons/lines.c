@@ -56,6 +56,7 @@ struct lines_server {
 	struct event *accept_ev, *retry_ev;
 	TAILQ_HEAD(, lines_client) clients;	/* who was idle longest comes first */
 	unsigned int num_clients;
+	bool full;			/* all of them are being served: nobody is accepted */
 };
 
 /*
@@ -74,6 +75,14 @@ static void client_free_event(struct event *ev)
 		event_free(ev);
 }
 
+/* A client has gone, or could be sent away: another one may come. */
+static void server_has_room(struct lines_server *server)
+{
+	if (server->full)
+		event_add(server->accept_ev, NULL);
+	server->full = false;
+}
+
 static void client_free(struct lines_client *c)
 {
 	struct lines_server *server = c->server;
@@ -90,6 +99,7 @@ static void client_free(struct lines_client *c)
 	free(c->in);
 	free(c->out);
 	free(c);
+	server_has_room(server);
 }
 
 static bool client_all_sent(const struct lines_client *c)
@@ -359,6 +369,7 @@ void lines_wait(struct lines_client *c)
 void lines_go_on(struct lines_client *c)
 {
 	c->waits = false;
+	server_has_room(c->server);
 	client_turn_later(c);
 }
 
@@ -433,18 +444,20 @@ static void server_rest(struct lines_server *server)
 static void server_accept(evutil_socket_t fd, short what, void *arg)
 {
 	struct lines_server *server = arg;
-	int new = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int new;
 
 	(void)what;
-	if (new < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
-		server_rest(server);
-	if (new < 0)
-		return;
 	if (server->num_clients >= LINES_CLIENTS_MAX && !server_close_idle(server)) {
-		close(new);
+		/* Who comes now waits in the socket's queue. */
+		event_del(server->accept_ev);
+		server->full = true;
 		return;
 	}
-	server_add_client(server, new);
+	new = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (new < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
+		server_rest(server);
+	if (new >= 0)
+		server_add_client(server, new);
 }
 
 static void server_retry(evutil_socket_t fd, short what, void *arg)
