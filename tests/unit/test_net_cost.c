@@ -199,37 +199,6 @@ START_TEST(one_call_for_each_packet_received)
 }
 END_TEST
 
-/*
- * Polling
- */
-
-static void set_poll(void *worker)
-{
-	vhost_worker_set_poll(worker, 200000);
-}
-
-/* While the worker polls it looks at the port by itself, without being told of a packet. */
-START_TEST(polling_looks_at_the_port)
-{
-	static struct nic nic;
-	const struct nic_params params = { .workers = 1 };
-	unsigned int calls, i;
-
-	nic_up(&nic, &params);
-	vhost_worker_call(nic.workers[0], set_poll, nic.workers[0]);
-	calls = atomic_load(&nic_rx_calls);
-	/* Without that, two for each packet: it, and that there are no more.  Or the test's time is
-	 * over. */
-	for (i = 0; atomic_load(&nic_rx_calls) < calls + 2 * i + 10; i++) {
-		nic_add_buffer(&nic, 0, 2000, 1);
-		fe_ring_submit(&nic.ring[0]);
-		nic_send(&nic, 0, 100, i);
-		nic_get(&nic, 0, NULL);
-	}
-	nic_down(&nic);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("net_cost");
@@ -240,7 +209,6 @@ int main(void)
 	tcase_add_loop_test(tc, long_batches_are_published_early, 0, ARRAY_SIZE(formats));
 	tcase_add_test(tc, short_packets_are_one_piece);
 	tcase_add_loop_test(tc, one_call_for_each_packet_received, 0, ARRAY_SIZE(formats));
-	tcase_add_test(tc, polling_looks_at_the_port);
 	suite_add_tcase(suite, tc);
 	return tap_main(suite);
 }
