@@ -311,11 +311,21 @@ static __attribute__((noinline)) void queue_publish_early(struct vhost_queue *q)
 	q->untold = true;
 }
 
-static inline __attribute__((always_inline)) void queue_done(struct vhost_queue *q, struct slot *s)
+/*
+ * The length comes in a register: to store it in the slot's elem and to copy that at once would be
+ * a load of several stores' bytes, which has to wait until all stores before, those of a packet
+ * too, have reached the cache.
+ */
+static inline __attribute__((always_inline)) void queue_done(struct vhost_queue *q, struct slot *s,
+							     uint32_t len)
 {
+	struct ring_elem *done = &q->done[q->done_cnt];
+
 	if (unlikely(q->params.timed))
 		q->since[q->done_cnt] = s->since;
-	q->done[q->done_cnt++] = s->elem;
+	*done = s->elem;
+	done->len = len;
+	q->done_cnt++;
 	queue_close_slot(q, s);
 	if (unlikely(q->done_cnt == QUEUE_EARLY))
 		queue_publish_early(q);
@@ -332,20 +342,22 @@ static void queue_done_in_order(struct vhost_queue *q)
 
 		if (s->busy)
 			return;
-		queue_done(q, s);
+		queue_done(q, s, s->elem.len);
 	}
 }
 
 /* With all that a push may have to do besides. */
-static __attribute__((noinline)) void queue_push_carefully(struct vhost_queue *q, struct slot *s)
+static __attribute__((noinline)) void queue_push_carefully(struct vhost_queue *q, struct slot *s,
+							   uint32_t len)
 {
+	s->elem.len = len;
 	if (q->conf.dirty.on)
-		queue_log_request(q, s, s->elem.len);
+		queue_log_request(q, s, len);
 	queue_end_request(q, s);
 	if (q->conf.in_order)
 		queue_done_in_order(q);
 	else
-		queue_done(q, s);
+		queue_done(q, s, len);
 	worker_touch(&q->round);
 }
 
@@ -358,18 +370,18 @@ void vhost_req_push(struct vhost_req *req, size_t len)
 {
 	struct vhost_queue *q = req->queue;
 	struct slot *s = slot_of(req);
+	uint32_t written = (uint32_t)MIN(len, req->in_len);
 
-	s->elem.len = (uint32_t)MIN(len, req->in_len);
-	q->stats.bytes += s->chain.out_len + s->elem.len;
-	PROBE5(push, q->params.name, q->params.index, req, s->elem.len, q->outstanding);
+	q->stats.bytes += s->chain.out_len + written;
+	PROBE5(push, q->params.name, q->params.index, req, written, q->outstanding);
 	if (unlikely(q->careful)) {
-		queue_push_carefully(q, s);
+		queue_push_carefully(q, s, written);
 		return;
 	}
 	assert(s->busy);
 	s->busy = false;
 	q->outstanding--;
-	queue_done(q, s);
+	queue_done(q, s, written);
 	worker_touch(&q->round);
 }
 
