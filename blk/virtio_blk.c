@@ -366,7 +366,7 @@ static void blk_prefetch(struct vhost_req *const *reqs, unsigned int n)
 
 		if (unlikely(!req->out_cnt || !req->in_cnt))
 			continue;
-		__builtin_prefetch((char *)last->iov_base + last->iov_len - 1, 1);
+		prefetch_to_write((char *)last->iov_base + last->iov_len - 1);
 	}
 }
 

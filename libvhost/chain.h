@@ -151,7 +151,7 @@ static inline void chain_prefetch_table(const struct chain_env *env, const struc
 static inline void chain_fetch(const void *va, bool write)
 {
 	if (write)
-		__builtin_prefetch(va, 1);
+		prefetch_to_write(va);
 	else
 		__builtin_prefetch(va);
 }

@@ -45,6 +45,20 @@ static inline void cpu_relax(void)
 }
 
 /*
+ * The line at p will be written soon, wherever that is: no other core shall have it.  For the
+ * oldest processors of its kind gcc makes of its own word for this what is right for reading, and
+ * the first store has to wait for another core once more.
+ */
+static inline void prefetch_to_write(const void *p)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
+#else
+	__builtin_prefetch(p, 1);
+#endif
+}
+
+/*
  * Bytes which processors take from each other at a time: a cache line, or a pair of them.  What a
  * worker writes for each request has such for itself, so that no other worker waits for it.
  */
