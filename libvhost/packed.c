@@ -201,9 +201,8 @@ static const char *packed_take_again(struct ring *r, struct chain *c, struct cha
 	return NULL;
 }
 
-/* Any chain.  Not a part of packed_take(), whose descriptor would leave its registers for it. */
-static __attribute__((noinline)) const char *
-packed_take_chain(struct ring *r, struct chain *c, struct chain_env *env, struct ring_elem *elem)
+static const char *packed_take(struct ring *r, struct chain *c, struct chain_env *env,
+			       struct ring_elem *elem)
 {
 	unsigned int left = r->conf.num - r->held;
 	uint16_t slot = r->next;
@@ -244,18 +243,30 @@ packed_take_chain(struct ring *r, struct chain *c, struct chain_env *env, struct
 	return NULL;
 }
 
-static const char *packed_take(struct ring *r, struct chain *c, struct chain_env *env,
-			       struct ring_elem *elem)
+static unsigned int packed_take_usual(struct ring *r, struct ring_req *const *top,
+				      struct chain_env *env, unsigned int n)
 {
-	struct chain_desc d;
+	uint16_t slot = r->next;
+	bool wrap = r->next_wrap;
+	unsigned int i;
 
-	if (unlikely(r->inflight || !packed_read(r, r->next, r->next_wrap, &d) ||
-		     d.next >= r->conf.num) || !chain_set(c, env, &d))
-		return packed_take_chain(r, c, env, elem);
-	packed_move(r, &r->next, &r->next_wrap, 1);
-	r->held++;
-	*elem = (struct ring_elem){ .id = d.next, .descs = 1 };
-	return NULL;
+	if (unlikely(r->inflight))
+		return 0;
+	n = MIN(n, r->conf.num - r->held);
+	for (i = 0; i < n; i++) {
+		struct ring_req *req = *--top;
+		struct chain_desc d;
+
+		if (!packed_read(r, slot, wrap, &d) || unlikely(d.next >= r->conf.num) ||
+		    !chain_set(&req->chain, env, &d))
+			break;
+		packed_move(r, &slot, &wrap, 1);
+		req->elem = (struct ring_elem){ .id = d.next, .descs = 1 };
+	}
+	r->next = slot;
+	r->next_wrap = wrap;
+	r->held += (uint16_t)i;
+	return i;
 }
 
 /* What is behind a head may belong to it, so there may be fewer chains: no harm is done. */
@@ -414,6 +425,7 @@ const struct ring_ops packed_ops = {
 	.start = packed_start,
 	.avail = packed_avail,
 	.take = packed_take,
+	.take_usual = packed_take_usual,
 	.prefetch = packed_prefetch,
 	.untake = packed_untake,
 	.publish = packed_publish,

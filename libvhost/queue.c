@@ -94,28 +94,32 @@ static void slot_touch(struct slot *s, size_t end)
 	s->touched = MAX(s->touched, end);
 }
 
-/* The slot on top of the stack, whose chain was filled just now, becomes a request. */
-static inline __attribute__((always_inline)) struct vhost_req *
-queue_open_slot(struct vhost_queue *q)
+/* The n slots on top of the stack, whose chains were filled just now, become requests. */
+static inline __attribute__((always_inline)) void
+queue_open_slots(struct vhost_queue *q, struct vhost_req **reqs, unsigned int n)
 {
-	struct slot *s = q->free[--q->free_cnt];
-	const struct chain *c = &s->chain;
+	unsigned int i;
 
-	s->req.out = c->iov;
-	s->req.out_cnt = c->out_cnt;
-	s->req.out_len = c->out_len;
-	s->req.in = c->iov + c->out_cnt;
-	s->req.in_cnt = c->in_cnt;
-	s->req.in_len = c->in_len;
-	s->hold = q->hold;
-	s->hold->reqs++;
-	s->touched = 0;
-	s->since = q->popped_at;
-	s->busy = true;
-	q->taken[q->take_seq++ & q->taken_mask] = s;
-	q->outstanding++;
-	PROBE5(pop, q->params.name, q->params.index, &s->req, c->out_len, c->in_len);
-	return &s->req;
+	for (i = 0; i < n; i++) {
+		struct slot *s = container_of(q->free[--q->free_cnt], struct slot, ring);
+		const struct chain *c = &s->ring.chain;
+
+		s->req.out = c->iov;
+		s->req.out_cnt = c->out_cnt;
+		s->req.out_len = c->out_len;
+		s->req.in = c->iov + c->out_cnt;
+		s->req.in_cnt = c->in_cnt;
+		s->req.in_len = c->in_len;
+		s->hold = q->hold;
+		s->touched = 0;
+		s->since = q->popped_at;
+		s->busy = true;
+		q->taken[q->take_seq++ & q->taken_mask] = s;
+		reqs[i] = &s->req;
+		PROBE5(pop, q->params.name, q->params.index, &s->req, c->out_len, c->in_len);
+	}
+	q->hold->reqs += n;
+	q->outstanding += n;
 }
 
 /* The device has nothing to do with it any more. */
@@ -137,8 +141,8 @@ static inline __attribute__((always_inline)) void queue_close_slot(struct vhost_
 	s->hold->reqs--;
 	if (unlikely(s->hold != q->hold))
 		queue_drop_hold(q, s->hold);
-	chain_shrink(&s->chain, q->chain_keep);
-	q->free[q->free_cnt++] = s;
+	chain_shrink(&s->ring.chain, q->chain_keep);
+	q->free[q->free_cnt++] = &s->ring;
 }
 
 /*
@@ -176,19 +180,20 @@ static __attribute__((noinline)) void queue_take_failed(struct vhost_queue *q, c
 }
 
 /*
- * Take one chain, which is there.  NULL: it makes no sense, and the queue is broken now; or it
- * has to wait.  A part of both callers' loops.
+ * Take one chain, which is there, and whatever it is.  False: it makes no sense, and the queue is
+ * broken now; or it has to wait.
  */
-static inline __attribute__((always_inline)) struct vhost_req *queue_take(struct vhost_queue *q)
+static bool queue_take(struct vhost_queue *q, struct vhost_req **req)
 {
-	struct slot *s = q->free[q->free_cnt - 1];
-	const char *why = q->ring.ops->take(&q->ring, &s->chain, &q->env, &s->elem);
+	struct ring_req *top = q->free[q->free_cnt - 1];
+	const char *why = q->ring.ops->take(&q->ring, &top->chain, &q->env, &top->elem);
 
 	if (unlikely(why)) {
 		queue_take_failed(q, why);
-		return NULL;
+		return false;
 	}
-	return queue_open_slot(q);
+	queue_open_slots(q, req, 1);
+	return true;
 }
 
 /* How many chains can be taken now, at most max. */
@@ -234,8 +239,7 @@ static unsigned int queue_take_limited(struct vhost_queue *q, struct vhost_req *
 			*max = n;
 			break;
 		}
-		reqs[n] = queue_take(q);
-		if (!reqs[n]) {
+		if (!queue_take(q, &reqs[n])) {
 			limit_give_back(q, 0);
 			break;
 		}
@@ -245,6 +249,33 @@ static unsigned int queue_take_limited(struct vhost_queue *q, struct vhost_req *
 	return n;
 }
 
+/* Take up to max: those of the usual kind together, and from the first other one on each by itself. */
+static unsigned int queue_take_all(struct vhost_queue *q, struct vhost_req **reqs, unsigned int max)
+{
+	unsigned int ready, n;
+
+	n = q->ring.ops->take_usual(&q->ring, q->free + q->free_cnt, &q->env, max);
+	queue_open_slots(q, reqs, n);
+	if (n == max)
+		return n;
+	ready = n + queue_ready(q, max - n);
+	while (n < ready && queue_take(q, &reqs[n]))
+		n++;
+	return n;
+}
+
+/*
+ * How many chains to try to take, at most max.  To count them is worth it only where it matters
+ * before they are taken.
+ */
+static unsigned int queue_look(struct vhost_queue *q, unsigned int max)
+{
+	bool counts = q->env.tables || unlikely(q->limit);
+	unsigned int ready = queue_ready(q, counts ? max : MIN(max, 1));
+
+	return counts || !ready ? ready : max;
+}
+
 unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, unsigned int max)
 {
 	unsigned int ready, n = 0;
@@ -252,16 +283,15 @@ unsigned int vhost_queue_pop(struct vhost_queue *q, struct vhost_req **reqs, uns
 	/* A parked queue's device is kicked when it asks for that: it may have other work. */
 	if (unlikely(!queue_served(q) || q->parked))
 		return 0;
-	ready = queue_ready(q, MIN(max, q->quota));
+	ready = queue_look(q, MIN(MIN(max, q->quota), q->free_cnt));
 	if (ready > 1 && q->env.tables)
 		q->ring.ops->prefetch(&q->ring, &q->env, ready);
 	if (unlikely(q->params.timed) && ready)
 		q->popped_at = worker_now();
 	if (unlikely(q->limit))
 		n = queue_take_limited(q, reqs, ready, &max);
-	else
-		while (n < ready && (reqs[n] = queue_take(q)))
-			n++;
+	else if (ready)
+		n = queue_take_all(q, reqs, ready);
 	q->quota -= n;
 	q->stats.requests += n;
 	if (n)
@@ -285,7 +315,7 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
 	while (n--) {
 		struct slot *s = q->taken[--q->take_seq & q->taken_mask];
 
-		q->ring.ops->untake(&q->ring, &s->elem);
+		q->ring.ops->untake(&q->ring, &s->ring.elem);
 		if (unlikely(q->limit))
 			limit_give_back(q, s->req.out_len + s->req.in_len);
 		if (unlikely(q->conf.dirty.on))
@@ -323,12 +353,18 @@ static inline __attribute__((always_inline)) void queue_done(struct vhost_queue 
 
 	if (unlikely(q->params.timed))
 		q->since[q->done_cnt] = s->since;
-	*done = s->elem;
+	*done = s->ring.elem;
 	done->len = len;
 	q->done_cnt++;
 	queue_close_slot(q, s);
-	if (unlikely(q->done_cnt == QUEUE_EARLY))
+}
+
+/* Something is done: perhaps enough to be published. */
+static inline void queue_note_done(struct vhost_queue *q)
+{
+	if (unlikely(q->done_cnt >= QUEUE_EARLY))
 		queue_publish_early(q);
+	worker_touch(&q->round);
 }
 
 /*
@@ -342,7 +378,7 @@ static void queue_done_in_order(struct vhost_queue *q)
 
 		if (s->busy)
 			return;
-		queue_done(q, s, s->elem.len);
+		queue_done(q, s, s->ring.elem.len);
 	}
 }
 
@@ -350,7 +386,7 @@ static void queue_done_in_order(struct vhost_queue *q)
 static __attribute__((noinline)) void queue_push_carefully(struct vhost_queue *q, struct slot *s,
 							   uint32_t len)
 {
-	s->elem.len = len;
+	s->ring.elem.len = len;
 	if (q->conf.dirty.on)
 		queue_log_request(q, s, len);
 	queue_end_request(q, s);
@@ -358,7 +394,7 @@ static __attribute__((noinline)) void queue_push_carefully(struct vhost_queue *q
 		queue_done_in_order(q);
 	else
 		queue_done(q, s, len);
-	worker_touch(&q->round);
+	queue_note_done(q);
 }
 
 void queue_choose_push(struct vhost_queue *q)
@@ -372,7 +408,7 @@ void vhost_req_push(struct vhost_req *req, size_t len)
 	struct slot *s = slot_of(req);
 	uint32_t written = (uint32_t)MIN(len, req->in_len);
 
-	q->stats.bytes += s->chain.out_len + written;
+	q->stats.bytes += s->ring.chain.out_len + written;
 	PROBE5(push, q->params.name, q->params.index, req, written, q->outstanding);
 	if (unlikely(q->careful)) {
 		queue_push_carefully(q, s, written);
@@ -382,7 +418,7 @@ void vhost_req_push(struct vhost_req *req, size_t len)
 	s->busy = false;
 	q->outstanding--;
 	queue_done(q, s, written);
-	worker_touch(&q->round);
+	queue_note_done(q);
 }
 
 /*

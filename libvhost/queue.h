@@ -77,7 +77,7 @@ struct mem_hold {
 /* A request with what the library keeps about it.  The device's bytes follow. */
 struct slot {
 	struct vhost_req req;
-	struct ring_elem elem;
+	struct ring_req ring;
 	uint64_t since;			/* when it was popped, ns; with params.timed */
 	bool busy;			/* popped and not pushed; pushed, it may wait for its turn */
 	bool stale;			/* an invalidation waits for it */
@@ -85,7 +85,6 @@ struct slot {
 	size_t touched;			/* end of what the device wrote through us, bytes */
 	struct iovec *slice;		/* room for vhost_req_slice() */
 	unsigned int slice_cap;		/* elements */
-	struct chain chain;
 };
 
 /* What a queue may have to tell the control worker. */
@@ -159,7 +158,7 @@ struct vhost_queue {
 	uint8_t *slots;			/* conf.ring.num times slot_size bytes */
 	size_t slot_size;		/* bytes */
 	unsigned int chain_keep;	/* elements which a free slot's chain may keep */
-	struct slot **free;		/* a stack, hot ones on top */
+	struct ring_req **free;		/* those of free slots: a stack, hot ones on top */
 	unsigned int free_cnt;
 	struct slot **taken;		/* the latest pops, at take_seq & taken_mask */
 	unsigned int take_seq, taken_mask;

@@ -138,7 +138,7 @@ static void queue_free_slots(struct vhost_queue *q)
 
 	for (i = 0; q->slots && i < q->free_cnt; i++) {
 		chain_free(&q->free[i]->chain);
-		free(q->free[i]->slice);
+		free(container_of(q->free[i], struct slot, ring)->slice);
 	}
 	free(q->slots);
 	free(q->free);
@@ -146,7 +146,8 @@ static void queue_free_slots(struct vhost_queue *q)
 	free(q->done);
 	free(q->since);
 	q->slots = NULL;
-	q->free = q->taken = NULL;
+	q->free = NULL;
+	q->taken = NULL;
 	q->done = NULL;
 	q->since = NULL;
 	q->free_cnt = 0;
@@ -156,7 +157,7 @@ static void queue_init_slot(struct vhost_queue *q, struct slot *s)
 {
 	s->req.queue = q;
 	s->req.priv = (uint8_t *)s + ALIGN_UP(sizeof(*s), SLOT_ALIGN);
-	chain_init(&s->chain);
+	chain_init(&s->ring.chain);
 }
 
 static unsigned int next_power_of_2(unsigned int n)
@@ -183,7 +184,7 @@ static int queue_alloc_slots(struct vhost_queue *q, unsigned int num)
 	for (i = 0; i < num; i++) {
 		queue_init_slot(q, queue_slot(q, i));
 		/* The first slot lies on top. */
-		q->free[num - 1 - i] = queue_slot(q, i);
+		q->free[num - 1 - i] = &queue_slot(q, i)->ring;
 	}
 	q->free_cnt = num;
 	q->chain_keep = MAX(QUEUE_CHAIN_ROOM / num, 32u);
@@ -235,7 +236,7 @@ static void queue_invalidate(struct vhost_queue *q, const struct iotlb_range *st
 	for (i = 0; i < q->conf.ring.num; i++) {
 		struct slot *s = queue_slot(q, i);
 
-		if (s->busy && !s->stale && chain_uses(&s->chain, stale->first, stale->last)) {
+		if (s->busy && !s->stale && chain_uses(&s->ring.chain, stale->first, stale->last)) {
 			s->stale = true;
 			q->stale_cnt++;
 		}

@@ -43,6 +43,12 @@ struct ring_elem {
 	bool again;			/* was in flight when the ring started */
 };
 
+/* A chain which has been taken. */
+struct ring_req {
+	struct ring_elem elem;
+	struct chain chain;
+};
+
 struct ring;
 
 struct ring_ops {
@@ -55,6 +61,10 @@ struct ring_ops {
 	 * the ring started.  NULL, or what is wrong with it. */
 	const char *(*take)(struct ring *r, struct chain *c, struct chain_env *env,
 			    struct ring_elem *elem);
+	/* Take the next chains as long as chain_set() can, n at most, into top[-1], top[-2] and so
+	 * on; how many.  What comes then is for take(), if avail() promises it. */
+	unsigned int (*take_usual)(struct ring *r, struct ring_req *const *top,
+				   struct chain_env *env, unsigned int n);
 	/* The next n chains, which avail() has promised, will be taken soon: their tables, if they have
 	 * some, had better be on their way. */
 	void (*prefetch)(const struct ring *r, const struct chain_env *env, unsigned int n);

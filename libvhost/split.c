@@ -99,9 +99,9 @@ static const char *split_walk(struct ring *r, struct chain *c, struct chain_env 
 	}
 }
 
-static inline uint16_t split_next_head(const struct ring *r)
+static inline uint16_t split_head(const struct ring *r, uint16_t index)
 {
-	return ring_load(&split_avail_ring(r)->ring[r->next & (r->conf.num - 1)]);
+	return ring_load(&split_avail_ring(r)->ring[index & (r->conf.num - 1)]);
 }
 
 static void split_prefetch(const struct ring *r, const struct chain_env *env, unsigned int n)
@@ -118,12 +118,11 @@ static void split_prefetch(const struct ring *r, const struct chain_env *env, un
 	}
 }
 
-/* Any chain.  Not a part of split_take(), whose descriptor would leave its registers for it. */
-static __attribute__((noinline)) const char *
-split_take_chain(struct ring *r, struct chain *c, struct chain_env *env, struct ring_elem *elem)
+static const char *split_take(struct ring *r, struct chain *c, struct chain_env *env,
+			      struct ring_elem *elem)
 {
 	bool again = ring_again(r);
-	uint16_t head = again ? inflight_peek(r->inflight)->entry : split_next_head(r);
+	uint16_t head = again ? inflight_peek(r->inflight)->entry : split_head(r, r->next);
 	const char *why = split_walk(r, c, env, head);
 
 	if (!why && !again && r->inflight)
@@ -138,20 +137,29 @@ split_take_chain(struct ring *r, struct chain *c, struct chain_env *env, struct 
 	return NULL;
 }
 
-static const char *split_take(struct ring *r, struct chain *c, struct chain_env *env,
-			      struct ring_elem *elem)
+static unsigned int split_take_usual(struct ring *r, struct ring_req *const *top,
+				     struct chain_env *env, unsigned int n)
 {
-	uint16_t head = split_next_head(r);
-	struct chain_desc d;
+	const struct vring_desc *table = r->conf.desc;
+	unsigned int i;
 
-	if (unlikely(r->inflight || head >= r->conf.num))
-		return split_take_chain(r, c, env, elem);
-	d = chain_read_desc((struct vring_desc *)r->conf.desc + head);
-	if (!chain_set(c, env, &d))
-		return split_take_chain(r, c, env, elem);
-	r->next++;
-	*elem = (struct ring_elem){ .id = head, .descs = 1 };
-	return NULL;
+	if (unlikely(r->inflight))
+		return 0;
+	n = MIN(n, (uint16_t)(r->seen - r->next));
+	for (i = 0; i < n; i++) {
+		struct ring_req *req = *--top;
+		uint16_t head = split_head(r, (uint16_t)(r->next + i));
+		struct chain_desc d;
+
+		if (unlikely(head >= r->conf.num))
+			break;
+		d = chain_read_desc(&table[head]);
+		if (!chain_set(&req->chain, env, &d))
+			break;
+		req->elem = (struct ring_elem){ .id = head, .descs = 1 };
+	}
+	r->next += (uint16_t)i;
+	return i;
 }
 
 static void split_untake(struct ring *r, const struct ring_elem *elem)
@@ -257,6 +265,7 @@ const struct ring_ops split_ops = {
 	.start = split_start,
 	.avail = split_avail,
 	.take = split_take,
+	.take_usual = split_take_usual,
 	.prefetch = split_prefetch,
 	.untake = split_untake,
 	.publish = split_publish,

@@ -26,7 +26,7 @@ static const struct mem_span walker_spans[REGIONS] = {
 struct walker {
 	struct input in;
 	struct ring ring;
-	struct chain chain;
+	struct ring_req req;		/* the one taken last */
 	struct chain_env env;
 	struct mem_map *map;
 	size_t area_len[3];		/* of conf.desc, driver, device, bytes */
@@ -167,7 +167,7 @@ static bool walker_has(const struct walker *w, const struct iovec *iov)
 
 static void walker_check(const struct walker *w, const struct ring_elem *elem)
 {
-	const struct chain *c = &w->chain;
+	const struct chain *c = &w->req.chain;
 	uint64_t out = 0, in = 0;
 	unsigned int i;
 
@@ -181,22 +181,30 @@ static void walker_check(const struct walker *w, const struct ring_elem *elem)
 	stepped_check(out == c->out_len && in == c->in_len);
 }
 
+/* The next chain, which is there, by the short way if it has one.  False: it is broken. */
+static bool walker_take_one(struct walker *w)
+{
+	const struct ring_ops *ops = w->ring.ops;
+	struct ring_req *req = &w->req;
+
+	return ops->take_usual(&w->ring, &req + 1, &w->env, 1) == 1 ||
+	       !ops->take(&w->ring, &req->chain, &w->env, &req->elem);
+}
+
 static void walker_take(struct walker *w, uint8_t want)
 {
 	const struct ring_ops *ops = w->ring.ops;
-	struct ring_elem *elem;
 	int n = ops->avail(&w->ring, 1 + want % NUM_MAX);
 
 	stepped_check(n <= (int)w->ring.conf.num);
 	w->broken = n < 0;
 	/* A queue has as many slots as the ring has entries. */
 	for (; n > 0 && w->nheld < w->ring.conf.num; n--) {
-		elem = &w->held[w->nheld];
-		w->broken = ops->take(&w->ring, &w->chain, &w->env, elem);
+		w->broken = !walker_take_one(w);
 		if (w->broken)
 			return;
-		walker_check(w, elem);
-		w->nheld++;
+		walker_check(w, &w->req.elem);
+		w->held[w->nheld++] = w->req.elem;
 		w->latest++;
 	}
 }
@@ -282,7 +290,7 @@ static void walker_start(struct walker *w)
 	}
 	w->map = walker_map();
 	w->env = (struct chain_env){ .map = w->map, .direct_max = num, .indirect = how & 4 };
-	chain_init(&w->chain);
+	chain_init(&w->req.chain);
 	w->broken = w->ring.ops->start(&w->ring);
 }
 
@@ -299,7 +307,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		else
 			walker_drive(&w, what >> 1);
 	}
-	chain_free(&w.chain);
+	chain_free(&w.req.chain);
 	walker_free_map(w.map);
 	free(w.ring.conf.desc);
 	free(w.ring.conf.driver);

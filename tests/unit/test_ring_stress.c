@@ -352,7 +352,7 @@ struct race {
 	struct fe_ring driver;
 	struct mem_map *map;
 	struct ring device;
-	struct chain chain;
+	struct ring_req req;
 	struct chain_env env;
 	atomic_uint driver_step, device_step;
 	unsigned int rounds;
@@ -386,7 +386,7 @@ static void *race_device(void *arg)
 {
 	struct race *race = arg;
 	struct ring *r = &race->device;
-	struct ring_elem elem = { 0 };
+	struct ring_req *req = &race->req;
 	uint32_t random = 1;
 	unsigned int n, step = 0;
 
@@ -396,13 +396,15 @@ static void *race_device(void *arg)
 		race_dally(&random);
 		race->awake = r->ops->arm(r);
 		race_meet(&race->device_step, &race->driver_step, ++step);
-		if (r->ops->avail(r, 1) == 1)
-			race->why = r->ops->take(r, &race->chain, &race->env, &elem);
-		else
+		if (r->ops->avail(r, 1) != 1)
 			race->why = "no chain";
+		else if (n % 2 == 0)
+			race->why = r->ops->take(r, &req->chain, &race->env, &req->elem);
+		else if (r->ops->take_usual(r, &req + 1, &race->env, 1) != 1)
+			race->why = "no usual chain";
 		race_meet(&race->device_step, &race->driver_step, ++step);
 		race_dally(&random);
-		r->ops->publish(r, &elem, 1);
+		r->ops->publish(r, &req->elem, 1);
 		race->signals = r->ops->signal_needed(r);
 		race_meet(&race->device_step, &race->driver_step, ++step);
 	}
@@ -453,7 +455,7 @@ static void race_setup(struct race *race, const struct shape *shape)
 	ck_assert_ptr_nonnull(fe_mem_alloc(&race->mem, 64, 64));
 	ck_assert_int_eq(fe_ring_init(&race->driver, &race->mem, &params), 0);
 	race->map = stress_map(&race->mem);
-	chain_init(&race->chain);
+	chain_init(&race->req.chain);
 	race->env = (struct chain_env){ .map = race->map, .direct_max = shape->size };
 	race->device.conf = (struct ring_conf){
 		.desc = race->driver.desc_area,
@@ -481,7 +483,7 @@ START_TEST(meet)
 	ck_assert_int_eq(pthread_create(&thread, NULL, race_device, &race), 0);
 	race_driver(&race);
 	pthread_join(thread, NULL);
-	chain_free(&race.chain);
+	chain_free(&race.req.chain);
 	free(race.map);
 	fe_ring_free(&race.driver);
 	fe_mem_free(&race.mem);
