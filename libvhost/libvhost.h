@@ -474,6 +474,13 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n);
 void vhost_req_push(struct vhost_req *req, size_t len);
 
 /*
+ * vhost_req_push() for n requests of this queue in this order, each with its length of lens; NULL:
+ * nothing was written to any of them.  It costs less than n calls.
+ */
+void vhost_queue_push(struct vhost_queue *q, struct vhost_req *const *reqs, const size_t *lens,
+		      unsigned int n);
+
+/*
  * The request will not be finished here (see queue_cancel); it is gone with this call, and
  * another process goes on with it.  Only between queue_cancel and the queue's next start.
  * With VIRTIO_F_IN_ORDER, those which were popped after it are not finished here either, pushed

@@ -421,6 +421,29 @@ void vhost_req_push(struct vhost_req *req, size_t len)
 	queue_note_done(q);
 }
 
+void vhost_queue_push(struct vhost_queue *q, struct vhost_req *const *reqs, const size_t *lens,
+		      unsigned int n)
+{
+	uint64_t bytes = 0;
+	unsigned int i;
+
+	for (i = 0; i < n && !q->careful; i++) {
+		struct slot *s = slot_of(reqs[i]);
+		uint32_t written = lens ? (uint32_t)MIN(lens[i], reqs[i]->in_len) : 0;
+
+		bytes += s->ring.chain.out_len + written;
+		PROBE5(push, q->params.name, q->params.index, reqs[i], written, q->outstanding - i);
+		assert(s->busy);
+		s->busy = false;
+		queue_done(q, s, written);
+	}
+	q->outstanding -= i;
+	q->stats.bytes += bytes;
+	queue_note_done(q);
+	for (; i < n; i++)
+		vhost_req_push(reqs[i], lens ? lens[i] : 0);
+}
+
 /*
  * With VIRTIO_F_IN_ORDER nothing behind it can be published any more: it stays busy and keeps its
  * slot, and what is pushed behind it stays in flight as well.

@@ -136,6 +136,57 @@ START_TEST(completions_of_one_round_are_one_signal)
 }
 END_TEST
 
+/* Takes ten and gives them back together, with lengths and then without. */
+static void kick_together(struct vhost_queue *q)
+{
+	struct vhost_req *reqs[10];
+	size_t lens[ARRAY_SIZE(reqs)];
+	unsigned int n = vhost_queue_pop(q, reqs, ARRAY_SIZE(reqs)), i;
+
+	for (i = 0; i < n; i++)
+		lens[i] = 2 * i;
+	vhost_queue_push(q, reqs, n && *(const uint8_t *)reqs[0]->out[0].iov_base ? lens : NULL, n);
+	ck_assert_uint_eq(vhost_queue_outstanding(q), 0);
+	if (n)
+		vhost_queue_again(q);
+}
+
+/* Each of them has what it was given, at most its room of 16; in order or not. */
+START_TEST(pushed_together)
+{
+	const unsigned int flags = _i < ECHO_RUNS ? 0 : VHOST_DEV_IN_ORDER;
+	struct vhost_queue_stats stats;
+	struct echo_rings r;
+	struct echo e;
+	uint32_t len;
+	unsigned int i;
+	void *cookie;
+
+	echo_start_as(&e, WORKERS, flags, kick_together);
+	echo_up(&e, &r, 1, 128, FORMAT | (flags ? FE_BIT(VIRTIO_F_IN_ORDER) : 0));
+	for (i = 0; i < 40; i++) {
+		uint8_t *out = fe_mem_alloc(&r.mem, 1, 1);
+		struct iovec o = { out, 1 }, in = { fe_mem_alloc(&r.mem, 16, 1), 16 };
+
+		/* The first of each ten says how. */
+		*out = i / 10 % 2;
+		ck_assert_int_ge(fe_ring_add(&r.ring[0], &o, 1, &in, 1, out), 0);
+	}
+	fe_ring_submit(&r.ring[0]);
+	for (i = 0; i < 40; i++) {
+		ck_assert_int_eq(fe_ring_wait(&r.ring[0], FE_TIMEOUT_MS), 0);
+		ck_assert_int_eq(fe_ring_get(&r.ring[0], &cookie, &len), 1);
+		ck_assert_uint_eq(*(uint8_t *)cookie, i / 10 % 2);
+		ck_assert_uint_eq(len, i / 10 % 2 ? MIN(2 * (i % 10), 16) : 0);
+	}
+	echo_stats(&e, 0, &stats);
+	ck_assert_uint_eq(stats.requests, 40);
+	ck_assert_uint_eq(stats.bytes, 40 + 2 * (2 + 4 + 6 + 8 + 10 + 12 + 14 + 16 + 16));
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
 /* Takes eight, gives back all but one, and asks to be called again. */
 static void kick_unpop(struct vhost_queue *q)
 {
@@ -565,6 +616,7 @@ int main(void)
 	tcase_add_loop_test(tc, one_kick_and_one_signal_for_a_batch, 0, 2 * ECHO_RUNS);
 	tcase_add_loop_test(tc, no_signal_for_a_driver_which_polls, 0, 2 * ECHO_RUNS);
 	tcase_add_loop_test(tc, completions_of_one_round_are_one_signal, 0, ECHO_RUNS);
+	tcase_add_loop_test(tc, pushed_together, 0, 2 * ECHO_RUNS);
 	tcase_add_loop_test(tc, requests_given_back_come_again_in_order, 0, ECHO_RUNS);
 	tcase_add_loop_test(tc, requests_given_back_bring_no_kicks, 0, ECHO_RUNS);
 	tcase_add_loop_test(tc, slices_of_every_range, 0, ECHO_RUNS);
