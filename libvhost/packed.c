@@ -299,41 +299,42 @@ static void packed_untake(struct ring *r, const struct ring_elem *elem)
  * Giving back
  */
 
-static inline uint16_t packed_used_flags(const struct ring *r, const struct ring_elem *e)
+static inline void packed_store_used(const struct ring *r, unsigned int slot, bool wrap,
+				     const struct ring_elem *e)
 {
-	return (uint16_t)((r->used_wrap ? PACKED_AVAIL | PACKED_USED : 0) |
-			  (e->len ? VRING_DESC_F_WRITE : 0));
+	struct vring_packed_desc *d = packed_slot(r, slot);
+
+	__atomic_store_n(&d->len, htole32(e->len), __ATOMIC_RELAXED);
+	ring_store(&d->id, e->id);
+	/* Pairs with the driver's barrier between flags and what it reads then. */
+	ring_store_release(&d->flags, (uint16_t)((wrap ? PACKED_AVAIL | PACKED_USED : 0) |
+						 (e->len ? VRING_DESC_F_WRITE : 0)));
 }
 
 /*
  * A used descriptor takes one slot and stands for all those of its chain; the next one comes
- * behind them.  The driver, or who recovers the ring after a crash, looks at the
- * first one: its flags are written last, and show the whole batch.
+ * behind them.  The driver, or who recovers the ring after a crash, looks at the first one: it is
+ * written last, and shows the whole batch.  From the end on, since the driver may look at the
+ * first one all the time: so its cache line is fetched from there once only.
  */
 static void packed_write_used(struct ring *r, const struct ring_elem *elems, unsigned int n)
 {
-	uint16_t *first = &packed_slot(r, r->used)->flags, first_flags = 0;
-	unsigned int i;
+	unsigned int i, descs = 0;
+	uint16_t slot;
+	bool wrap;
 
-	for (i = 0; i < n; i++) {
-		struct vring_packed_desc *d = packed_slot(r, r->used);
-		uint16_t flags = packed_used_flags(r, &elems[i]);
-
-		__atomic_store_n(&d->len, htole32(elems[i].len), __ATOMIC_RELAXED);
-		ring_store(&d->id, elems[i].id);
-		if (i)
-			ring_store_release(&d->flags, flags);
-		else
-			first_flags = flags;
-		packed_move(r, &r->used, &r->used_wrap, elems[i].descs);
-		r->held -= elems[i].descs;
-		r->moved += elems[i].descs;
+	for (i = 0; i < n; i++)
+		descs += elems[i].descs;
+	packed_move(r, &r->used, &r->used_wrap, (int)descs);
+	slot = r->used;
+	wrap = r->used_wrap;
+	while (n--) {
+		packed_move(r, &slot, &wrap, -(int)elems[n].descs);
+		packed_store_used(r, slot, wrap, &elems[n]);
 	}
-	/* Pairs with the driver's barrier between flags and what it reads then. */
-	if (n)
-		ring_store_release(first, first_flags);
+	r->held -= (uint16_t)descs;
 	/* All round is as good as many times round. */
-	r->moved = MIN(r->moved, r->conf.num);
+	r->moved = MIN(r->moved + descs, r->conf.num);
 }
 
 static void packed_publish(struct ring *r, const struct ring_elem *elems, unsigned int n)
