@@ -16,6 +16,7 @@ EXTRA_DIST += tests/daemon/cli-net.sh
 if HAVE_CHECK
 net_tests = \
 	tests/unit/test_tap \
+	tests/unit/test_net_burst \
 	tests/unit/test_net_cost \
 	tests/unit/test_net_hdr \
 	tests/unit/test_net_hostile \
@@ -50,6 +51,8 @@ tests_unit_net_steps_LDADD = $(net_steps_ldadd)
 TESTS += tests/unit/net-instructions.sh
 EXTRA_DIST += tests/unit/net-instructions.sh tests/unit/lib-instructions.sh
 
+tests_unit_test_net_burst_SOURCES = tests/unit/test_net_burst.c $(net_steps) $(net_fixture)
+tests_unit_test_net_burst_LDADD = $(net_steps_ldadd)
 tests_unit_test_net_cost_SOURCES = tests/unit/test_net_cost.c $(net_steps) $(net_fixture)
 tests_unit_test_net_cost_LDADD = $(net_steps_ldadd)
 

@@ -86,6 +86,25 @@ static ssize_t null_rx(struct port *port, unsigned int pair, const struct iovec 
 	return done ? (ssize_t)done : -EAGAIN;
 }
 
+static int null_rx_burst(struct port *port, unsigned int pair, struct port_burst *burst)
+{
+	const struct null *null = null_of(port);
+	const size_t len = null->len;
+	size_t room = len;
+	unsigned int i;
+
+	(void)pair;
+	for (i = 0; i < burst->n && len && room == len; i++) {
+		room = MIN(len, burst->bufs[i].iov_len);
+		memcpy(burst->bufs[i].iov_base, null->packet, room);
+		burst->lens[i] = len;
+	}
+	if (unlikely(room < len))
+		memcpy(burst->spill.iov_base, null->packet + room, len - room);
+	burst->n = i;
+	return len ? 0 : -EAGAIN;
+}
+
 static int null_tx(struct port *port, unsigned int pair, const struct iovec *iov, unsigned int cnt)
 {
 	(void)port, (void)pair, (void)iov, (void)cnt;
@@ -135,6 +154,7 @@ const struct port_ops port_null = {
 	.set_features = null_set_features,
 	.rx = null_rx,
 	.tx = null_tx,
+	.rx_burst = null_rx_burst,
 	.fd = null_fd,
 	.set_pair = null_set_pair,
 	.set_mtu = null_set_mtu,

@@ -58,6 +58,14 @@ struct port_params {
 	unsigned int packet_size;	/* null: bytes of each packet received; 0: none is */
 };
 
+/* Room for some packets, header included. */
+struct port_burst {
+	const struct iovec *bufs;	/* [n], one for each packet, longer than a header */
+	size_t *lens;			/* [n], the result: bytes of each packet */
+	unsigned int n;			/* and how many came */
+	struct iovec spill;		/* where the only packet longer than its buffer goes on */
+};
+
 struct port_ops {
 	const char *name;
 	/* Up to so many bytes, header included, tx of a packet in one piece is worth a copy. */
@@ -85,6 +93,11 @@ struct port_ops {
 		      unsigned int cnt);
 	int (*tx)(struct port *port, unsigned int pair, const struct iovec *iov,
 		  unsigned int cnt);
+	/*
+	 * Several packets, until there are n, or one which does not fit in its buffer.  0, or what
+	 * rx would say about the next one.  NULL: to call rx for each is as good.
+	 */
+	int (*rx_burst)(struct port *port, unsigned int pair, struct port_burst *burst);
 	/* Readable when rx, writable when tx has a chance; -1: there always is. */
 	int (*fd)(const struct port *port, unsigned int pair);
 

@@ -7,6 +7,11 @@
  * rest is copied, and for the packets which follow the buffers are for the longest that there is.
  * With VIRTIO_NET_F_MRG_RXBUF a packet takes as many requests as it needs, otherwise one.
  *
+ * Where no long ones are expected and each request is one buffer for a usual packet, they come in
+ * bursts: the port fills several, of which the last may need the spill, and all are pushed
+ * together.  To do one step for all and then the next is what counts: loads and stores of one step
+ * then do not wait for those of another one, which are on their way to the driver's cache.
+ *
  * When no packet is there the requests go back to the ring, and the port's fd is watched.  When
  * the driver has no buffers, packets stay in the port, whose fd is not watched, until
  * the next kick.  A packet of which the driver's buffers hold only the beginning stays
@@ -15,6 +20,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <linux/if_ether.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +28,12 @@
 
 /* Packets in a row; other queues of the worker then have their turn. */
 #define RX_BUDGET	256u
+
+/* Those of a burst if each is a call: a driver may wait for them while others are fetched. */
+#define RX_EACH		8u
+
+/* Bytes of a buffer into which packets of an Ethernet fit without another one. */
+#define RX_USUAL	(PORT_HDR_MAX + ETH_FRAME_LEN)
 
 /* Bytes of buffers for a packet of the usual size, and for the longest. */
 #define RX_SMALL	2048u
@@ -153,19 +165,29 @@ static unsigned int rx_count(const struct net_rx *rx, size_t len)
 	return i;
 }
 
+/* Where in the header the number of buffers is; that without VIRTIO_NET_F_MRG_RXBUF ends there. */
+#define RX_NUM	offsetof(struct virtio_net_hdr_v1, num_buffers)
+
+/* The header is all in one piece, wherever that begins. */
+static void rx_put_buffers(const struct iovec *hdr, unsigned int n)
+{
+	uint16_t num = htole16((uint16_t)n);
+
+	memcpy((uint8_t *)hdr->iov_base + RX_NUM, &num, sizeof(num));
+}
+
 /* Say in the packet's header how many requests it takes. */
 static void rx_set_buffers(struct net_rx *rx, unsigned int n)
 {
-	const size_t at = offsetof(struct virtio_net_hdr_v1, num_buffers);
 	struct vhost_req *req = rx->reqs[rx->first];
 	uint16_t num = htole16((uint16_t)n);
 
-	if (rx->nq.hdr_len <= at)
+	if (rx->nq.hdr_len <= RX_NUM)
 		return;
-	if (likely(req->in[0].iov_len >= at + sizeof(num)))
-		memcpy((uint8_t *)req->in[0].iov_base + at, &num, sizeof(num));
+	if (likely(req->in[0].iov_len >= RX_NUM + sizeof(num)))
+		rx_put_buffers(&req->in[0], n);
 	else
-		vhost_req_write(req, at, &num, sizeof(num));
+		vhost_req_write(req, RX_NUM, &num, sizeof(num));
 }
 
 /* The packet is complete, and there is room for it: to the driver with it. */
@@ -215,17 +237,34 @@ static enum rx_result rx_finish(struct net_rx *rx)
 	return rx->pending ? RX_NO_BUFFER : RX_GOT;
 }
 
-static enum rx_result rx_packet(struct net_rx *rx)
+/* The port has none to give. */
+static enum rx_result rx_failed(struct net_rx *rx, int err)
 {
-	size_t want = rx->large && rx->mergeable ? RX_LARGE : RX_SMALL;
+	if (err == -EAGAIN)
+		return RX_NO_PACKET;
+	if (err == -ENODEV)
+		return RX_GONE;
+	rx->nq.stats.refused++;
+	return RX_GOT;
+}
+
+/* A packet of so many bytes is in the first buffers, and perhaps in the spill. */
+static enum rx_result rx_came(struct net_rx *rx, size_t len)
+{
+	if (len < rx->nq.hdr_len) {
+		rx->nq.stats.refused++;
+		return RX_GOT;
+	}
+	rx->pending = len;
+	return rx_finish(rx);
+}
+
+/* One packet, into buffers of whatever shape. */
+static enum rx_result rx_packet(struct net_rx *rx, size_t want)
+{
 	unsigned int cnt;
 	ssize_t n;
 
-	if (rx->pending)
-		return rx_finish(rx);
-	rx_want(rx, rx->mergeable ? want : 1);
-	if (!rx->count)
-		return RX_NO_BUFFER;
 	if (rx->reqs[rx->first]->in_len < rx->nq.hdr_len) {
 		rx_push(rx, 0);
 		rx->nq.stats.malformed++;
@@ -234,16 +273,118 @@ static enum rx_result rx_packet(struct net_rx *rx)
 	/* A whole chain of the driver's in any case. */
 	cnt = rx_gather(rx, rx->mergeable ? want : RX_LARGE);
 	n = rx->nq.port->ops->rx(rx->nq.port, rx->nq.pair, rx->iov, cnt);
-	if (n == -EAGAIN)
-		return RX_NO_PACKET;
-	if (n == -ENODEV)
-		return RX_GONE;
-	if (n < (ssize_t)rx->nq.hdr_len) {
-		rx->nq.stats.refused++;
-		return RX_GOT;
+	return n < 0 ? rx_failed(rx, (int)n) : rx_came(rx, (size_t)n);
+}
+
+/*
+ * A burst: packets in one buffer each
+ */
+
+/* How many of the first requests are one buffer for a packet of the usual size; they are in iov. */
+static unsigned int rx_usual(struct net_rx *rx)
+{
+	unsigned int i, n = rx->nq.port->ops->rx_burst ? RX_BATCH : RX_EACH;
+
+	n = MIN(MIN(rx->count, rx->left), n);
+	for (i = 0; i < n; i++) {
+		const struct vhost_req *req = rx->reqs[rx->first + i];
+
+		if (req->in_cnt != 1 || req->in_len < RX_USUAL)
+			break;
+		rx->iov[i] = req->in[0];
 	}
-	rx->pending = (size_t)n;
-	return rx_finish(rx);
+	return i;
+}
+
+/* Whether a packet of so many bytes is as it should be and in this buffer as a whole. */
+static bool rx_fits(const struct net_rx *rx, const struct iovec *buf, size_t len)
+{
+	return len >= rx->nq.hdr_len && len <= buf->iov_len;
+}
+
+/* rx_burst of ports which have none; a packet which is none ends it, too. */
+static int rx_read_each(struct net_rx *rx, struct port_burst *burst)
+{
+	struct iovec iov[2] = { [1] = burst->spill };
+	unsigned int i, n = burst->n;
+	ssize_t len = 0;
+
+	for (i = 0; i < n; i++) {
+		iov[0] = burst->bufs[i];
+		len = rx->nq.port->ops->rx(rx->nq.port, rx->nq.pair, iov, 2);
+		if (len < 0)
+			break;
+		burst->lens[i] = (size_t)len;
+		if (!rx_fits(rx, &iov[0], (size_t)len)) {
+			i++;
+			break;
+		}
+	}
+	burst->n = i;
+	return len < 0 ? (int)len : 0;
+}
+
+/* The first n packets, each with the header's num_buffers, to the driver. */
+static void rx_deliver_burst(struct net_rx *rx, unsigned int n)
+{
+	const bool has_num = rx->nq.hdr_len > RX_NUM;
+	size_t bytes = 0, room = 0;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		if (has_num)
+			rx_put_buffers(&rx->iov[i], 1);
+		bytes += rx->lens[i] - rx->nq.hdr_len;
+		room += rx->iov[i].iov_len;
+	}
+	vhost_queue_push(rx->nq.queue, rx->reqs + rx->first, rx->lens, n);
+	rx->first += n;
+	rx->count -= n;
+	rx->room -= room;
+	rx->nq.stats.packets += n;
+	rx->nq.stats.bytes += bytes;
+}
+
+/* Up to n packets into as many buffers, which are in iov. */
+static enum rx_result rx_burst(struct net_rx *rx, unsigned int n)
+{
+	const struct port_ops *ops = rx->nq.port->ops;
+	struct port_burst burst = {
+		.bufs = rx->iov, .lens = rx->lens, .n = n, .spill = { rx->spill, RX_LARGE },
+	};
+	int err = ops->rx_burst ? ops->rx_burst(rx->nq.port, rx->nq.pair, &burst) :
+				  rx_read_each(rx, &burst);
+	unsigned int good = burst.n;
+
+	rx->left -= MAX(burst.n, 1);
+	/* What needs another look came last. */
+	if (good && unlikely(!rx_fits(rx, &rx->iov[good - 1], rx->lens[good - 1])))
+		good--;
+	if (good)
+		rx_deliver_burst(rx, good);
+	if (unlikely(good < burst.n)) {
+		rx->covered = rx->iov[good].iov_len;
+		return rx_came(rx, rx->lens[good]);
+	}
+	return err ? rx_failed(rx, err) : RX_GOT;
+}
+
+static enum rx_result rx_some(struct net_rx *rx)
+{
+	bool large = rx->large && rx->mergeable;
+	size_t want = large ? RX_LARGE : RX_SMALL;
+	unsigned int n;
+
+	if (rx->pending)
+		return rx_finish(rx);
+	rx_want(rx, rx->mergeable ? want : 1);
+	if (!rx->count)
+		return RX_NO_BUFFER;
+	n = large ? 0 : rx_usual(rx);
+	if (n)
+		return rx_burst(rx, n);
+	rx->left--;
+	return rx_packet(rx, want);
 }
 
 /*
@@ -291,15 +432,14 @@ static void rx_later(struct net_rx *rx)
 void rx_run(struct net_rx *rx)
 {
 	enum rx_result result = RX_GOT;
-	unsigned int i;
 
 	if (!rx_switch(rx)) {
 		if (rx->nq.live)
 			rx_rest(rx);
 		return;
 	}
-	for (i = 0; i < RX_BUDGET && result == RX_GOT; i++)
-		result = rx_packet(rx);
+	for (rx->left = RX_BUDGET; rx->left && result == RX_GOT;)
+		result = rx_some(rx);
 	switch (result) {
 	case RX_GOT:
 		rx_later(rx);

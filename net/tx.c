@@ -18,6 +18,8 @@
 
 /* Requests taken at a time. */
 #define TX_BATCH	32u
+/* Those which are given back at a time: a driver may wait for them while others are sent. */
+#define TX_PUSH		8u
 
 /* The counter of packets which go nowhere, as all do now; NULL: they do go somewhere. */
 static uint64_t *tx_refuses(struct net_tx *tx)
@@ -134,15 +136,19 @@ static bool tx_packet(struct net_tx *tx, const struct vhost_req *req)
 static unsigned int tx_batch(struct net_tx *tx, struct vhost_req *const *reqs, unsigned int n)
 {
 	uint64_t *counter = tx_refuses(tx);
-	unsigned int i;
+	unsigned int i, pushed = 0;
 
 	for (i = 0; i < n; i++) {
 		if (counter)
 			++*counter;
 		else if (!tx_packet(tx, reqs[i]))
 			break;
-		vhost_req_push(reqs[i], 0);
+		if (i + 1 - pushed == TX_PUSH) {
+			vhost_queue_push(tx->nq.queue, reqs + pushed, NULL, TX_PUSH);
+			pushed += TX_PUSH;
+		}
 	}
+	vhost_queue_push(tx->nq.queue, reqs + pushed, NULL, i - pushed);
 	return i;
 }
 

@@ -86,6 +86,7 @@ static void counter_open(uint64_t features, size_t whole)
 	steps = (struct steps){ .port = &counter.port, .fe = { .fd = -1, .backend_fd = -1 } };
 	counter = (struct counter){ .ops = port_null, .steps = &steps };
 	counter.ops.rx = counter_rx;
+	counter.ops.rx_burst = NULL;
 	counter.ops.tx = counter_tx;
 	counter.ops.fd = counter_fd;
 	counter.ops.set_features = counter_set_features;
