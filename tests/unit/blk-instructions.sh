@@ -6,8 +6,8 @@
 
 begin blk_steps blk_steps_work request
 bound 930 split indirect poll 32 20000
-bound 980 packed indirect poll 32 20000
-bound 1015 split direct poll 32 20000
-bound 1220 packed direct poll 32 20000
+bound 975 packed indirect poll 32 20000
+bound 990 split direct poll 32 20000
+bound 1190 packed direct poll 32 20000
 bound 2580 split indirect poll 1 20000
 finish

@@ -5,8 +5,8 @@
 . "$(dirname "$0")/lib-instructions.sh"
 
 begin net_steps steps_work packet
-bound 365 tx split 64 20000
-bound 430 tx packed 64 20000
-bound 520 rx split 64 20000
-bound 585 rx packed 64 20000
+bound 354 tx split 64 20000
+bound 398 tx packed 64 20000
+bound 317 rx split 64 20000
+bound 360 rx packed 64 20000
 finish
