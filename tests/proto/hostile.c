@@ -66,6 +66,8 @@ void hostile_run(const struct hostile_case *c,
 	ck_assert_int_eq(fe_connect(&next, path), 0);
 	unlink(path);
 	echo_up(&e, &r, 2, HOSTILE_SIZE, features);
+	if (nworkers && !c->fresh)
+		echo_check(&r.ring[0], 100);
 	attack(&r.ring[0], c);
 	if (c->allowed)
 		expect_served(&r.ring[0], c);

@@ -24,9 +24,14 @@ struct hostile_case {
 	const char *name;
 	bool allowed;			/* odd, but it has to be served */
 	uint32_t used;			/* when served: the length which is told */
+	bool fresh;			/* it counts on a ring which has not been used */
 };
 
-/* Let attack, which kicks, loose on queue 0 of a device of its own, and judge what comes of it. */
+/*
+ * Let attack, which kicks, loose on queue 0 of a device of its own, and judge what comes of it.
+ * With a worker for the queues (nworkers), on one which has served requests before: what it has
+ * learned from them lets it go shorter ways.
+ */
 void hostile_run(const struct hostile_case *c,
 		 void (*attack)(struct fe_ring *ring, const struct hostile_case *c),
 		 unsigned int nworkers, uint64_t features);

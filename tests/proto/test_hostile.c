@@ -92,7 +92,7 @@ static void chain_below_4_gib(struct fe_ring *ring)
 
 static const struct attack attacks[] = {
 	/* the available ring */
-	{ { "available index jumps by more than the ring" }, .act = avail_idx_jumps },
+	{ { "available index jumps by more than the ring", .fresh = true }, .act = avail_idx_jumps },
 	{ { "available index half way round" }, .act = avail_idx_far },
 	{ { "available index goes backwards" }, .act = avail_idx_backwards },
 	{ { "head beyond the ring" }, .act = head_beyond_ring },
