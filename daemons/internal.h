@@ -304,6 +304,8 @@ void stats_free(struct daemon_run *run);
 int stats_ask(struct daemon_run *run, void (*done)(struct daemon_run *run, void *arg), void *arg);
 unsigned int stats_queues(const struct daemon_device *device);
 const struct stats_queue *stats_queue(const struct daemon_device *device, unsigned int i);
+/* Requests in flight, of all queues: taken from their rings and not given back. */
+uint64_t stats_outstanding(const struct daemon_device *device);
 /* Those since the last reset, as members of obj. */
 void stats_add(struct daemon_device *device, struct json_object *obj);
 void stats_reset(struct daemon_device *device);

@@ -124,6 +124,25 @@ fails "blk: no size" 1 "size: not a number of bytes" blk/vm1 resize size=x
 says "blk: it has the last good size" "size: 3145728" status
 stop_controlled blk
 
+# in_flight N: status says so many, or what the pattern allows.
+in_flight()
+{
+	ctl status 2>&1 | grep -qx "outstanding: $1"
+}
+
+# With this engine writes are elsewhere while the worker, which knows of them, is asked.
+truncate -s 64M large
+start_controlled blk --blk-file=large --engine=threads --threads=2
+"$top_builddir/tools/vhost-bench" blk --rw=randwrite --bs=1M --depth=16 --queues=2 \
+	--time=60 "$tmp/blk.sock" >/dev/null 2>&1 &
+pids[load]=$!
+check "blk: requests in flight" wait_until 30 in_flight "[1-9][0-9]*"
+kill "${pids[load]}"
+{ end_process load; } 2>/dev/null
+check "blk: and none when the load has gone" wait_until 30 in_flight 0
+stop_controlled blk
+rm large
+
 # --- Units ---
 
 start_controlled scsi --lun=0,file=disk --images=.

@@ -529,8 +529,8 @@ not_given()
 
 not_given "data: --socket-path, --fd or --connect: one" \
 	'LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=root:other'
-not_given "root: --socket-path, --fd or --connect: one" 'LISTEN_PID=$$ LISTEN_FDS=2'
 json "{\"devices\":[{\"name\":\"root\",$good},{\"name\":\"data\",\"blk-file\":\"other\",\"socket-path\":\"s\"}]}"
+not_given "root: --socket-path, --fd or --connect: one" 'LISTEN_PID=$$ LISTEN_FDS=2'
 not_given "LISTEN_FDNAMES: a socket has the name of no device" \
 	'LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=root:other'
 not_given "data: --socket-path, --fd, --connect: LISTEN_FDS has" \
