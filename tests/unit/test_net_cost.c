@@ -85,7 +85,7 @@ static struct steps steps;
 
 static void counter_open(uint64_t features, size_t whole)
 {
-	steps = (struct steps){ .port = &counter.port, .fe = { .fd = -1, .backend_fd = -1 } };
+	steps = (struct steps){ .port = &counter.port };
 	counter = (struct counter){ .ops = port_null, .steps = &steps };
 	counter.ops.rx = counter_rx;
 	counter.ops.tx = counter_tx;
@@ -112,7 +112,7 @@ START_TEST(one_call_for_each_packet_sent)
 {
 	counter_open(formats[_i], 0);
 	steps_add(&steps, 1, 200, STEPS_HDR + 100);
-	steps_work(steps.base);
+	stepped_run(&steps.s);
 	ck_assert_uint_eq(counter.tx, 200);
 	ck_assert_uint_eq(steps_get(&steps, 1, 0), 200);
 	/* One for all, when the last of them was sent. */
@@ -140,7 +140,7 @@ START_TEST(long_batches_are_published_early)
 	counter.ops.tx = counter_tx_look;
 	seen_at = 0;
 	steps_add(&steps, 1, 200, STEPS_HDR + 100);
-	steps_work(steps.base);
+	stepped_run(&steps.s);
 	ck_assert_uint_eq(seen_at, 8);
 	ck_assert_uint_eq(steps_get(&steps, 1, 0), 200);
 	steps_close(&steps);
@@ -164,7 +164,7 @@ START_TEST(short_packets_are_one_piece)
 		counter.bytes = 0;
 		memcpy(steps.buffers, &hdr, sizeof(hdr));
 		steps_add(&steps, 1, 1, shapes[i].len);
-		steps_work(steps.base);
+		stepped_run(&steps.s);
 		ck_assert_uint_eq(steps_get(&steps, 1, 0), 1);
 		ck_assert_uint_eq(counter.pieces, shapes[i].pieces);
 		ck_assert_uint_eq(counter.bytes, shapes[i].len);
@@ -184,17 +184,17 @@ START_TEST(one_call_for_each_packet_received)
 {
 	counter_open(formats[_i], 0);
 	steps_add(&steps, 0, STEPS_RING, STEPS_BUFFER);
-	steps_work(steps.base);
+	stepped_run(&steps.s);
 	ck_assert_uint_eq(counter.rx, 1);
 	counter.rx = 0;
 	counter.waiting = 200;
 	eventfd_write(counter.fd, 1);
-	steps_work(steps.base);
+	stepped_run(&steps.s);
 	ck_assert_uint_eq(counter.rx, 201);
 	ck_assert_uint_eq(steps_get(&steps, 0, STEPS_HDR + 60), 200);
 	ck_assert(fe_ring_signalled(&steps.ring[0]));
 	/* Nothing is to be done now, so nothing is. */
-	steps_work(steps.base);
+	stepped_run(&steps.s);
 	ck_assert_uint_eq(counter.rx, 201);
 	ck_assert(!fe_ring_signalled(&steps.ring[0]));
 	steps_close(&steps);
