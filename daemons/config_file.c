@@ -103,7 +103,8 @@ static int config_set_device(struct daemon_device *device, struct json_object *o
 }
 
 /* What is wrong with each of them is told. */
-static int config_set_devices(struct daemon_run *run, void (*tell)(const struct daemon_run *, const char *))
+static int config_set_devices(struct daemon_run *run,
+			      void (*tell)(const struct daemon_run *run, const char *why))
 {
 	char reason[CONFIG_WHY_SIZE], title[DEVICE_NAME_MAX + 32], why[CONFIG_WHY_SIZE];
 	struct json_object *obj;
@@ -170,7 +171,8 @@ static int config_make_devices(struct daemon_run *run, char why[CONFIG_WHY_SIZE]
  * The file
  */
 
-int daemon_config_take(struct daemon_run *run, void (*tell)(const struct daemon_run *, const char *))
+int daemon_config_take(struct daemon_run *run,
+		       void (*tell)(const struct daemon_run *run, const char *why))
 {
 	char why[CONFIG_WHY_SIZE];
 	struct json_object *list;
