@@ -98,19 +98,29 @@ static void answer(unsigned int i)
 	lines_go_on(waiting[i]);
 }
 
+/* All places are taken by clients whose lines are in work; and one more has come. */
+static int fill(int fds[LINES_CLIENTS_MAX])
+{
+	unsigned int i;
+	int late;
+
+	up();
+	for (i = 0; i < LINES_CLIENTS_MAX; i++)
+		fds[i] = ask("later\n");
+	work();
+	ck_assert_uint_eq(num_waiting, LINES_CLIENTS_MAX);
+	late = ask("x\n");
+	work();
+	return late;
+}
+
 /* Nobody whose line is in work is sent away, and nobody who comes meanwhile; nor is the loop busy. */
 START_TEST(who_comes_while_all_wait_waits)
 {
 	int fds[LINES_CLIENTS_MAX], late;
 	unsigned int i;
 
-	up();
-	for (i = 0; i < LINES_CLIENTS_MAX; i++)
-		fds[i] = ask("later\n");
-	work();
-	late = ask("x\n");
-	work();
-	ck_assert_uint_eq(num_waiting, LINES_CLIENTS_MAX);
+	late = fill(fds);
 	ck_assert(!has_heard(late));
 	answer(3);
 	work();
@@ -139,12 +149,7 @@ START_TEST(who_leaves_makes_room)
 	int fds[LINES_CLIENTS_MAX], late;
 	unsigned int i;
 
-	up();
-	for (i = 0; i < LINES_CLIENTS_MAX; i++)
-		fds[i] = ask("later\n");
-	work();
-	late = ask("x\n");
-	work();
+	late = fill(fds);
 	close(fds[0]);
 	/* That is seen when his line has been done. */
 	answer(0);
