@@ -67,6 +67,7 @@ common()
 	says "$1: status" "status: waiting for a front-end" status
 	says "$1: config" "control: $sockets/$1/vm1.control" config
 	says "$1: stats" "connection_errors" --json stats
+	equal "$1: the manuals name what is counted" "" "$(ctl --json stats | unnamed "$1")"
 	check "$1: a front-end comes and goes" "$give_fd" talk "$tmp/$1.sock" 2
 	wait_until 30 counted 2
 	row $? "$1: both connections are counted"
@@ -88,6 +89,16 @@ schema_agrees()
 {
 	"$top_builddir/tests/daemon/schema" "${top_srcdir:-$interop/../..}/daemons/control.schema.json" \
 		"vhost-user-$1" <"$tmp/help.json"
+}
+
+# unnamed KIND: of the members of an object those which no manual has in a list.
+unnamed()
+{
+	local pages=${top_srcdir:-$interop/../..}/man
+
+	grep -o '"[a-z0-9_]*":[^{[]' | sed 's/"//; s/".*//' | sort -u | grep -vxFf <(
+		sed -n 's/^\.It Cm //p' "$pages/vhostctl.1" "$pages/vhost-user-$1.1" |
+			sed 's/ , /\n/g')
 }
 
 counted()
