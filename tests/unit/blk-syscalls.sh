@@ -3,19 +3,12 @@
 # No more system calls for requests of a disk than there have to be: counted by strace, so the same
 # on a busy machine.  Device and driver are on one thread; the driver kicks once for a batch.
 
+. "$(dirname "$0")/../tap.sh"
 top_builddir=${top_builddir:-.}
-rows=0
-failed=0
 
-skip()
-{
-	echo "1..0 # SKIP $*"
-	exit 0
-}
-
-command -v strace >/dev/null || skip "strace is missing"
-[ "${SANITIZER:-no}" = no ] || skip "a sanitizer makes system calls"
-strace -qq -o /dev/null true 2>/dev/null || skip "strace is not allowed here"
+command -v strace >/dev/null || skip_all "strace is missing"
+[ "${SANITIZER:-no}" = no ] || skip_all "a sanitizer makes system calls"
+strace -qq -o /dev/null true 2>/dev/null || skip_all "strace is not allowed here"
 image=$(mktemp /dev/shm/blk-syscalls.XXXXXX) || exit 1
 trap 'rm -f "$image" "$image".*' EXIT
 truncate -s 1M "$image"
@@ -42,13 +35,7 @@ batch()
 		END { for (i in many) if ((each = int((many[i] - few[i]) / n + .5)))
 			print i "=" each }' \
 		"$image.few" "$image.many" | sort | paste -sd' ')
-	rows=$((rows + 1))
-	if [ "$got" = "$wanted" ]; then
-		echo "ok $rows - $what: $got"
-	else
-		echo "not ok $rows - $what: $got, not $wanted"
-		failed=1
-	fi
+	equal "$what: $wanted" "$wanted" "$got"
 }
 
 # The kick; epoll_wait() which tells of it, and that there is nothing more.
@@ -60,5 +47,4 @@ batch "one request, a driver which sleeps" "epoll_wait=2 write=2" 1 irq
 # Of a file in memory each takes one call.
 batch "32 requests of a file" "epoll_wait=2 pread64=32 write=1" 32 poll "$image"
 batch "100 requests of a file" "epoll_wait=2 pread64=100 write=1" 100 poll "$image"
-echo "1..$rows"
-exit $failed
+tap_end

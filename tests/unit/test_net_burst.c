@@ -90,7 +90,7 @@ static void scripted_open(bool bursts, uint64_t features)
 	const struct port_params params = { .pairs = 1 };
 	char why[64];
 
-	steps = (struct steps){ .fe = { .fd = -1, .backend_fd = -1 } };
+	steps = (struct steps){ 0 };
 	ck_assert(!port_null.open(&steps.port, &params, why, sizeof(why)));
 	scripted.ops = port_null;
 	scripted.ops.rx = scripted_rx;
@@ -164,7 +164,7 @@ START_TEST(all_come_as_they_are)
 			      (_i & 4 ? FE_BIT(VIRTIO_F_IN_ORDER) : 0));
 	steps_add(&steps, 0, STEPS_RING, STEPS_BUFFER);
 	for (turns = 0; turns < 100 && n < ARRAY_SIZE(script); turns++) {
-		steps_work(steps.base);
+		stepped_run(&steps.s);
 		n = drive(n);
 	}
 	ck_assert_uint_eq(n, ARRAY_SIZE(script));
@@ -189,11 +189,11 @@ START_TEST(long_ones_from_nowhere)
 	void *cookie;
 	char why[64];
 
-	steps = (struct steps){ .fe = { .fd = -1, .backend_fd = -1 } };
+	steps = (struct steps){ 0 };
 	ck_assert(!port_null.open(&steps.port, &params, why, sizeof(why)));
 	steps_open(&steps, _i ? FE_BIT(VIRTIO_F_RING_PACKED) : 0, FE_RING_POLL);
 	steps_add(&steps, 0, STEPS_RING, STEPS_BUFFER);
-	steps_work(steps.base);
+	stepped_run(&steps.s);
 	for (; fe_ring_get(&steps.ring[0], &cookie, &len) > 0; n++) {
 		struct virtio_net_hdr_v1 hdr;
 
