@@ -21,12 +21,16 @@ need()
 pids=()
 work=
 
-# End all of these processes.
+# End all of these processes.  A benchmark may have left one of them stopped; it is woken before, not
+# behind: SIGCONT takes away a stop which is still to come, and the leak sanitizer, which stops a
+# process as it ends, would wait for its own for ever.
 end_all()
 {
-	# A benchmark which failed may have left one of them stopped.
-	((${#pids[@]})) && kill "${pids[@]}" 2>/dev/null && kill -CONT "${pids[@]}" 2>/dev/null &&
+	if ((${#pids[@]})); then
+		kill -CONT "${pids[@]}" 2>/dev/null
+		kill "${pids[@]}" 2>/dev/null
 		wait "${pids[@]}" 2>/dev/null
+	fi
 	pids=()
 }
 

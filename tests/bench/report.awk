@@ -11,6 +11,7 @@ BEGIN {
 	title["disk-bare"] = "image on disk and the bare file"
 	title["net-null"] = "null packets"
 	title["tap"] = "tap"
+	title["guest"] = "in a guest"
 	title["queues"] = "queues and workers"
 	title["daemons"] = "daemons"
 	title["depths"] = "further points of the curves"
@@ -42,7 +43,7 @@ function figure(n)
 # What is measured, in words; an absolute figure has its unit.
 function unit(what)
 {
-	if (what == "IOPS" || what == "packets")
+	if (what == "IOPS" || what == "packets" || what == "KiB")
 		return what " a second, ratio"
 	if (what == "CPU")
 		return "CPU per request, ratio"
@@ -133,6 +134,9 @@ END {
 	print "are given indirect descriptors as Linux does. Back-ends, and the bare loops in their place, have the other"
 	print "core. Before, between and after the turns a short loop is timed on both cores: a round in which it took 15 %"
 	print "longer than its best is done again, at most until three times as many as wanted have been tried, and less often\nwhen time runs out.\n"
+	print "In the rows of a QEMU guest the load is in the guest, which has our devices and QEMU's own ones side by side, and"
+	print "whose processor is emulated; CPU-ns are those of QEMU and the daemons together, of each request or KiB. Its"
+	print "rounds are not done again.\n"
 	printf "Here that was %d rounds which were done again, and %d which count although they were disturbed.\n\n", repeated, disturbed
 	print "Wake-ups are how often any thread of a daemon ran, for whatever reason, while its guest, connected and with"
 	print "its rings set up, stood still. Own memory is what is resident of the daemon without the guest's memory;"

@@ -31,7 +31,7 @@ refused nonesuch
 refused --rounds=0
 refused --rounds=x
 "$report" --list >"$tmp/list"
-for section in blk-null tmpfs tmpfs-bare disk disk-bare net-null tap queues daemons; do
+for section in blk-null tmpfs tmpfs-bare disk disk-bare net-null tap guest queues daemons depths; do
 	check "--list has $section" grep -qx "$section" "$tmp/list"
 done
 "$report" --help >"$tmp/help"
