@@ -236,9 +236,9 @@ static bool split_arm(struct ring *r)
 
 static void split_disarm(struct ring *r)
 {
-	/* An avail_event which has been passed is as good as none. */
+	/* As far as can be from what the driver has published and will: no ring is longer. */
 	if (r->conf.event_idx)
-		ring_store(split_avail_event(r), (uint16_t)(r->next - 1));
+		ring_store(split_avail_event(r), (uint16_t)(r->next + 0x8000));
 	else
 		ring_store(&split_used_ring(r)->flags, VRING_USED_F_NO_NOTIFY);
 }
