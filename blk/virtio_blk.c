@@ -354,18 +354,21 @@ static void blk_begin(struct blk_queue *bq, struct vhost_req *req)
 		blk_end(br, result);
 }
 
-/* The status was last in another core's cache, as the header, which the library has fetched: on
- * their way all at once they take the time of one. */
+/*
+ * The status was last in another core's cache, as the header, which the library has fetched: on
+ * their way all at once they take the time of one.
+ */
 static void blk_prefetch(struct vhost_req *const *reqs, unsigned int n)
 {
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
 		const struct vhost_req *req = reqs[i];
-		const struct iovec *last = req->in + req->in_cnt - 1;
+		const struct iovec *last;
 
 		if (unlikely(!req->out_cnt || !req->in_cnt))
 			continue;
+		last = &req->in[req->in_cnt - 1];
 		__builtin_prefetch((char *)last->iov_base + last->iov_len - 1, 1);
 	}
 }

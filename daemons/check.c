@@ -108,15 +108,27 @@ static int check_two(const struct daemon_device *one, const struct daemon_device
 	return -EINVAL;
 }
 
-static int check_among(const struct daemon_run *run)
+/* With those before it. */
+static int check_among(const struct daemon_device *device)
 {
-	const struct daemon_device *one, *two;
+	const struct daemon_device *one;
 
-	for_each_device(two, run)
-		for (one = run->devices; one < two; one++)
-			if (check_two(one, two))
-				return -EINVAL;
+	for (one = device->run->devices; one < device; one++)
+		if (check_two(one, device))
+			return -EINVAL;
 	return 0;
+}
+
+/* All of them, so that who mends the options sees what there is to mend. */
+static int check_devices(struct daemon_run *run)
+{
+	struct daemon_device *device;
+	int ret = 0;
+
+	for_each_device(device, run)
+		if (check_among(device) || check_device(device))
+			ret = -EINVAL;
+	return ret;
 }
 
 /* Queues of devices without threads of their own are the pool's. */
@@ -154,17 +166,13 @@ static const char *check_process(struct daemon_run *run)
 int daemon_check(struct daemon_run *run)
 {
 	const char *why = check_process(run);
-	struct daemon_device *device;
 
 	if (why) {
 		daemon_err("%s", why);
 		return -EINVAL;
 	}
-	if (check_among(run) || check_pool(run))
+	if (check_pool(run) || check_devices(run))
 		return -EINVAL;
-	for_each_device(device, run)
-		if (check_device(device))
-			return -EINVAL;
 	if (daemon_systemd_take_only() == -ENOENT)
 		return 0;
 	daemon_err("LISTEN_FDNAMES: a socket has the name of no device");

@@ -102,11 +102,14 @@ static int config_set_device(struct daemon_device *device, struct json_object *o
 	return -EINVAL;
 }
 
-static int config_set_devices(struct daemon_run *run, char why[CONFIG_WHY_SIZE])
+/* What is wrong with each of them is told. */
+static int config_set_devices(struct daemon_run *run,
+			      void (*tell)(const struct daemon_run *run, const char *why))
 {
-	char reason[CONFIG_WHY_SIZE], title[DEVICE_NAME_MAX + 32];
+	char reason[CONFIG_WHY_SIZE], title[DEVICE_NAME_MAX + 32], why[CONFIG_WHY_SIZE];
 	struct json_object *obj;
 	unsigned int i;
+	int ret = 0;
 
 	for (i = 0; i < run->num_devices; i++) {
 		obj = json_object_array_get_idx(run->list, i);
@@ -115,9 +118,10 @@ static int config_set_devices(struct daemon_run *run, char why[CONFIG_WHY_SIZE])
 		config_device_title(obj, i, title, sizeof(title));
 		snprintf(why, CONFIG_WHY_SIZE, "%s: %.*s", title,
 			 CONFIG_WHY_SIZE - (int)sizeof(title) - 4, reason);
-		return -EINVAL;
+		tell(run, why);
+		ret = -EINVAL;
 	}
-	return 0;
+	return ret;
 }
 
 /* Neither the command line nor the rest of the file may speak of a device which has no name. */
@@ -139,7 +143,7 @@ static int config_check_outside(struct daemon_run *run, char why[CONFIG_WHY_SIZE
 }
 
 /* Devices in the place of the one which a command line has. */
-static int config_take_list(struct daemon_run *run, char why[CONFIG_WHY_SIZE])
+static int config_make_devices(struct daemon_run *run, char why[CONFIG_WHY_SIZE])
 {
 	size_t n;
 
@@ -160,41 +164,52 @@ static int config_take_list(struct daemon_run *run, char why[CONFIG_WHY_SIZE])
 		snprintf(why, CONFIG_WHY_SIZE, "%s", strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	return config_set_devices(run, why);
+	return 0;
 }
 
 /*
  * The file
  */
 
-int daemon_config_take(struct daemon_run *run, char why[CONFIG_WHY_SIZE])
+int daemon_config_take(struct daemon_run *run,
+		       void (*tell)(const struct daemon_run *run, const char *why))
 {
+	char why[CONFIG_WHY_SIZE];
 	struct json_object *list;
 	bool several = json_object_object_get_ex(run->config, "devices", &list);
+	int ret;
 
 	if (several) {
 		/* JSON's null is a NULL. */
 		run->list = list ? json_object_get(list) : json_object_new_object();
 		json_object_object_del(run->config, "devices");
 	}
-	if (config_set(run->tables, ARRAY_SIZE(run->tables), run->config, why))
-		return -EINVAL;
-	return several ? config_take_list(run, why) : 0;
+	ret = config_set(run->tables, ARRAY_SIZE(run->tables), run->config, why);
+	if (!ret && several)
+		ret = config_make_devices(run, why);
+	if (ret)
+		tell(run, why);
+	else if (several)
+		ret = config_set_devices(run, tell);
+	return ret;
+}
+
+static void config_refused(const struct daemon_run *run, const char *why)
+{
+	daemon_err("--config=%s: %s", run->conf.config, why);
 }
 
 int daemon_config_read(struct daemon_run *run)
 {
 	char why[CONFIG_WHY_SIZE];
-	int ret = -EINVAL;
 
 	if (!run->conf.config)
 		return 0;
 	run->config = config_open(run->conf.config, why);
 	if (run->config)
-		ret = daemon_config_take(run, why);
-	if (ret)
-		daemon_err("--config=%s: %s", run->conf.config, why);
-	return ret;
+		return daemon_config_take(run, config_refused);
+	config_refused(run, why);
+	return -EINVAL;
 }
 
 struct json_object *daemon_config_device(const struct daemon_device *device)

@@ -57,15 +57,15 @@ static int daemon_configure(struct daemon_run *run, int argc, char **argv)
 	return ret;
 }
 
-/* Whether all devices can have these values. */
+/* Whether all devices can have these values; what each cannot has been logged. */
 static int daemon_judge(struct daemon_run *run)
 {
 	struct daemon_device *device;
 	int ret = 0;
 
 	for_each_device(device, run)
-		if (!ret && run->daemon->judge)
-			ret = run->daemon->judge(device);
+		if (run->daemon->judge && run->daemon->judge(device))
+			ret = -EINVAL;
 	return ret;
 }
 

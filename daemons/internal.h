@@ -135,10 +135,14 @@ bool common_act(const struct daemon *d, int argc, char **argv, int *status);
  * config_file.c
  */
 
-/* Take the options of --config, if it was given.  An error has been logged. */
+/* Take the options of --config, if it was given.  Errors have been logged. */
 int daemon_config_read(struct daemon_run *run);
-/* Those of run->config, an object; -EINVAL, -ENOMEM, and the reason in why. */
-int daemon_config_take(struct daemon_run *run, char why[CONFIG_WHY_SIZE]);
+/*
+ * Those of run->config, an object.  -EINVAL, -ENOMEM: the reason was told; if devices of a list
+ * are wrong, that of each of them.
+ */
+int daemon_config_take(struct daemon_run *run,
+		       void (*tell)(const struct daemon_run *run, const char *why));
 /* The options which have been set, as a file of --config has them; to be put. */
 struct json_object *daemon_config(const struct daemon_run *run);
 /* Those of one device: as an element of the list of devices, if there is one. */
@@ -149,7 +153,10 @@ void daemon_config_print(const struct daemon_run *run);
  * check.c
  */
 
-/* Whether all options make sense together, and find the sockets which were passed. */
+/*
+ * Whether all options make sense together, and find the sockets which were passed.  What is wrong
+ * with each of the devices has been logged.
+ */
 int daemon_check(struct daemon_run *run);
 
 /*
@@ -297,6 +304,8 @@ void stats_free(struct daemon_run *run);
 int stats_ask(struct daemon_run *run, void (*done)(struct daemon_run *run, void *arg), void *arg);
 unsigned int stats_queues(const struct daemon_device *device);
 const struct stats_queue *stats_queue(const struct daemon_device *device, unsigned int i);
+/* Requests in flight, of all queues: taken from their rings and not given back. */
+uint64_t stats_outstanding(const struct daemon_device *device);
 /* Those since the last reset, as members of obj. */
 void stats_add(struct daemon_device *device, struct json_object *obj);
 void stats_reset(struct daemon_device *device);

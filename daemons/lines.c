@@ -396,13 +396,17 @@ int lines_take_fd(struct lines_client *c)
  * The server
  */
 
-/* Make room: close the one who was idle longest, but nobody whose line is in work. */
+/*
+ * Make room: close the one who was idle longest, but nobody whose line is in work.  He may have been
+ * answered just now.
+ */
 static bool server_close_idle(struct lines_server *server)
 {
 	struct lines_client *c;
 
 	TAILQ_FOREACH(c, &server->clients, entry) {
 		if (!c->waits) {
+			client_send(c);
 			client_free(c);
 			return true;
 		}

@@ -91,6 +91,14 @@ static void method_config(struct control_call *call, const void *values)
 		      daemon_config(control_run(call)));
 }
 
+/* Call done() when the workers have said what they know of their queues. */
+static void method_ask_stats(struct control_call *call,
+			     void (*done)(struct daemon_run *run, void *arg))
+{
+	if (stats_ask(control_run(call), done, call))
+		control_fail(call, "out of memory");
+}
+
 /*
  * status
  *
@@ -137,18 +145,18 @@ static void method_status_device(struct daemon_device *device, struct json_objec
 		json_add(result, "features", json_object_new_string(features));
 	}
 	json_add(result, "queues", json_object_new_int((int)stats_queues(device)));
+	json_add(result, "outstanding", json_object_new_uint64(stats_outstanding(device)));
 	json_add(result, "threads", json_object_new_int((int)device->num_workers));
 	if (d->status)
 		d->status(device, result);
 }
 
-static void method_status(struct control_call *call, const void *values)
+static void method_status_done(struct daemon_run *run, void *arg)
 {
-	struct daemon_run *run = control_run(call);
+	struct control_call *call = arg;
 	struct json_object *result = json_object_new_object();
 	char text[DAEMON_STATUS_SIZE];
 
-	(void)values;
 	daemon_status(run, text, sizeof(text));
 	json_add(result, "name", json_object_new_string(run->daemon->name));
 	json_add(result, "pid", json_object_new_int(getpid()));
@@ -160,6 +168,12 @@ static void method_status(struct control_call *call, const void *values)
 			 json_object_new_string(control_device(call)->conf.name));
 	method_add_devices(call, result, method_status_device);
 	control_reply(call, result);
+}
+
+static void method_status(struct control_call *call, const void *values)
+{
+	(void)values;
+	method_ask_stats(call, method_status_done);
 }
 
 /*
@@ -195,13 +209,6 @@ static void method_reset_done(struct daemon_run *run, void *arg)
 		if (!control_device(arg) || device == control_device(arg))
 			stats_reset(device);
 	control_reply(arg, NULL);
-}
-
-static void method_ask_stats(struct control_call *call,
-			     void (*done)(struct daemon_run *run, void *arg))
-{
-	if (stats_ask(control_run(call), done, call))
-		control_fail(call, "out of memory");
 }
 
 static void method_stats(struct control_call *call, const void *values)

@@ -223,7 +223,8 @@ char *metrics_text(struct daemon_run *run, struct daemon_device *device, size_t 
 	if (!m.out)
 		return NULL;
 	/* The name of such a sample is the family's with _info behind it. */
-	fprintf(m.out, "# TYPE vhost_user info\n# HELP vhost_user the daemon\nvhost_user_info{type=\"%s\",version=\"%s\"} 1\n", run->daemon->type,
+	fprintf(m.out, "# TYPE vhost_user info\n# HELP vhost_user the daemon\n"
+		"vhost_user_info{type=\"%s\",version=\"%s\"} 1\n", run->daemon->type,
 		vhost_version());
 	metrics_devices(&m);
 	metrics_connected(&m);

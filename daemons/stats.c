@@ -150,6 +150,16 @@ const struct stats_queue *stats_queue(const struct daemon_device *device, unsign
 	return &device->stats->now[i];
 }
 
+uint64_t stats_outstanding(const struct daemon_device *device)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < device->stats->queues; i++)
+		sum += device->stats->now[i].outstanding;
+	return sum;
+}
+
 void stats_reset(struct daemon_device *device)
 {
 	struct stats_device *s = device->stats;

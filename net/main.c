@@ -301,12 +301,12 @@ static void net_log_queue(const struct daemon_device *device, unsigned int queue
 		return;
 	device_log(device, VHOST_LOG_DEBUG,
 		   "queue %u: packets %" PRIu64 " bytes %" PRIu64 " malformed %" PRIu64
-		   " too-long %" PRIu64 " refused %" PRIu64 " discarded %" PRIu64
-		   " no-link %" PRIu64, queue, s.packets, s.bytes, s.malformed, s.too_long,
+		   " too_long %" PRIu64 " refused %" PRIu64 " discarded %" PRIu64
+		   " no_link %" PRIu64, queue, s.packets, s.bytes, s.malformed, s.too_long,
 		   s.refused, s.discarded, s.no_link);
 	device_log(device, VHOST_LOG_DEBUG,
 		   "queue %u: kicks %" PRIu64 " signals %" PRIu64 " suppressed %" PRIu64
-		   " poll-hits %" PRIu64 " poll-misses %" PRIu64, queue, q.kicks, q.signals,
+		   " poll_hits %" PRIu64 " poll_misses %" PRIu64, queue, q.kicks, q.signals,
 		   q.suppressed, q.poll_hits, q.poll_misses);
 }
 

@@ -59,8 +59,7 @@ static bool vs_wants(const struct virtio_scsi *vs, uint32_t event)
 	return features & BIT(VIRTIO_SCSI_F_CHANGE);
 }
 
-void vs_event(void *arg, const struct scsi_address *address, uint32_t event,
-		     uint32_t reason)
+void vs_event(void *arg, const struct scsi_address *address, uint32_t event, uint32_t reason)
 {
 	struct virtio_scsi *vs = arg;
 	struct virtio_scsi_event e = { .event = htole32(event), .reason = htole32(reason) };

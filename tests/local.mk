@@ -10,7 +10,7 @@ AM_TESTS_ENVIRONMENT = \
 	SANITIZER='$(SANITIZER)' CC='$(CC)' FUZZ_CC='$(FUZZ_CC)'; \
 	export top_srcdir top_builddir SANITIZER CC FUZZ_CC;
 
-EXTRA_DIST += tests/tap.h
+EXTRA_DIST += tests/tap.h tests/tap.sh
 
 # Device and front-end on one thread.
 check_LTLIBRARIES += tests/libstepped.la

@@ -130,3 +130,12 @@ int stepped_count_fds(void)
 		n += !(fds[i].revents & POLLNVAL);
 	return n;
 }
+
+bool stepped_is_optimized(void)
+{
+#ifdef __OPTIMIZE__
+	return true;
+#else
+	return false;
+#endif
+}

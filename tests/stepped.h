@@ -55,6 +55,9 @@ void stepped_stop(struct stepped *s);
 void stepped_halt(struct stepped *s);
 void stepped_close(struct stepped *s);
 
+/* Whether we were compiled such that it makes sense to count instructions. */
+bool stepped_is_optimized(void);
+
 /* How many fds of this process are open, of the first STEPPED_FDS: by one system call. */
 #define STEPPED_FDS 1024
 int stepped_count_fds(void);

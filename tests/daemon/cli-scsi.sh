@@ -39,7 +39,7 @@ help_keys()
 
 manual_keys()
 {
-	sed -n 's/^\.It Cm \([a-z-]*\).*/\1/p' "$man" | sort
+	sed -n '/^\.Sh OPTIONS/,/^\.Sh UNITS/s/^\.It Cm \([a-z-]*\).*/\1/p' "$man" | sort
 }
 
 equal "help and the manual have the same keys of --lun" "$(help_keys)" "$(manual_keys)"

@@ -67,6 +67,7 @@ common()
 	says "$1: status" "status: waiting for a front-end" status
 	says "$1: config" "control: $sockets/$1/vm1.control" config
 	says "$1: stats" "connection_errors" --json stats
+	equal "$1: the manuals name what is counted" "" "$(ctl --json stats | unnamed "$1")"
 	check "$1: a front-end comes and goes" "$give_fd" talk "$tmp/$1.sock" 2
 	wait_until 30 counted 2
 	row $? "$1: both connections are counted"
@@ -88,6 +89,16 @@ schema_agrees()
 {
 	"$top_builddir/tests/daemon/schema" "${top_srcdir:-$interop/../..}/daemons/control.schema.json" \
 		"vhost-user-$1" <"$tmp/help.json"
+}
+
+# unnamed KIND: of the members of an object those which no manual has in a list.
+unnamed()
+{
+	local pages=${top_srcdir:-$interop/../..}/man
+
+	grep -o '"[a-z0-9_]*":[^{[]' | sed 's/"//; s/".*//' | sort -u | grep -vxFf <(
+		sed -n 's/^\.It Cm //p' "$pages/vhostctl.1" "$pages/vhost-user-$1.1" |
+			sed 's/ , /\n/g')
 }
 
 counted()
@@ -123,6 +134,25 @@ fails "blk: half a sector" 1 "512" blk/vm1 resize size=1000
 fails "blk: no size" 1 "size: not a number of bytes" blk/vm1 resize size=x
 says "blk: it has the last good size" "size: 3145728" status
 stop_controlled blk
+
+# in_flight N: status says so many, or what the pattern allows.
+in_flight()
+{
+	ctl status 2>&1 | grep -qx "outstanding: $1"
+}
+
+# With this engine writes are elsewhere while the worker, which knows of them, is asked.
+truncate -s 64M large
+start_controlled blk --blk-file=large --engine=threads --threads=2
+"$top_builddir/tools/vhost-bench" blk --rw=randwrite --bs=1M --depth=16 --queues=2 \
+	--time=60 "$tmp/blk.sock" >/dev/null 2>&1 &
+pids[load]=$!
+check "blk: requests in flight" wait_until 30 in_flight "[1-9][0-9]*"
+kill "${pids[load]}"
+{ end_process load; } 2>/dev/null
+check "blk: and none when the load has gone" wait_until 30 in_flight 0
+stop_controlled blk
+rm large
 
 # --- Units ---
 

@@ -125,6 +125,33 @@ cli_of scsi
 sense "b: --lun=0,fil=x: fil: unknown" "" '{"name":"a","lun":["0,file=disk"],"socket-path":"s"}' \
 	'{"name":"b","lun":["0,fil=x"],"socket-path":"t"}'
 
+# all NAME STATUS LIST LINE...: a list of these devices is refused with just these lines.
+all()
+{
+	local name=$1 status=$2
+
+	json "{\"devices\":[$3]}"
+	shift 3
+	"$daemon" --config="$conf" --check-config >"$tmp/out" 2>&1
+	equal "$name: status" "$status" $?
+	equal "$name" "$(printf '%s\n' "$@")" "$(sed "s|^$program: ||; s|^--config=$conf: ||" "$tmp/out")"
+}
+
+cli_of blk
+all "each device is told what is wrong with it: values" 2 \
+	"$one,1,{\"name\":\"two\",\"size\":1,\"blk\":2},$two,{$good}" \
+	"devices[1]: not of type object" "devices[2] (two): size: too small" \
+	"devices[4]: name: it is required"
+all "each device is told what is wrong with it: together" 2 \
+	"$one,${two/,\"size\":512},$one,{\"name\":\"d\",\"blk-file\":\"d\",\"socket-path\":\"s\"}" \
+	"two: --engine=null: it needs --size" "--name=one: two devices have it" \
+	"d: --socket-path=s: one has it already"
+cli_of net
+all "each device is told what is wrong with it: addresses" 1 \
+	'{"name":"a","port":"null","mac":"x"},{"name":"b","port":"null"},{"name":"c","port":"null","mac":"y"}' \
+	"a: --mac=x: not six bytes as in 52:54:00:12:34:56" \
+	"c: --mac=y: not six bytes as in 52:54:00:12:34:56"
+
 # --- When one cannot be served ---
 
 cli_of blk
@@ -502,8 +529,8 @@ not_given()
 
 not_given "data: --socket-path, --fd or --connect: one" \
 	'LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=root:other'
-not_given "root: --socket-path, --fd or --connect: one" 'LISTEN_PID=$$ LISTEN_FDS=2'
 json "{\"devices\":[{\"name\":\"root\",$good},{\"name\":\"data\",\"blk-file\":\"other\",\"socket-path\":\"s\"}]}"
+not_given "root: --socket-path, --fd or --connect: one" 'LISTEN_PID=$$ LISTEN_FDS=2'
 not_given "LISTEN_FDNAMES: a socket has the name of no device" \
 	'LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=root:other'
 not_given "data: --socket-path, --fd, --connect: LISTEN_FDS has" \

@@ -15,12 +15,13 @@ sleeps()
 	awk '/^voluntary_ctxt_switches:/ { n += $2 } END { print n }' "/proc/${pids[$1]}"/task/*/status
 }
 
-# quiet NAME: nobody wakes up in two seconds; what was begun before may end first.
+# quiet NAME: it is there, and nobody wakes up in two seconds; what was begun before may end first.
 quiet()
 {
 	local before end
 
 	before=$(sleeps "$1") end=$((SECONDS + 3))
+	[ "${before:-0}" -gt 0 ] || return 1
 	while [ $SECONDS -lt $end ]; do
 		[ "$(sleeps "$1")" = "$before" ] || return 1
 	done

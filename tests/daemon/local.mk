@@ -35,9 +35,10 @@ tests_daemon_test_control_SOURCES = \
 tests_daemon_test_control_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 tests_daemon_test_kill_blk_LDADD = frontend/libfrontend.la $(CHECK_LIBS)
 
-daemons_tests = tests/unit/test_sandbox tests/unit/test_systemd
+daemons_tests = tests/unit/test_lines tests/unit/test_sandbox tests/unit/test_systemd
 check_PROGRAMS += $(daemons_tests)
 TESTS += $(daemons_tests)
+tests_unit_test_lines_LDADD = daemons/libdaemons.la $(EVENT_LIBS) $(CHECK_LIBS)
 tests_unit_test_sandbox_LDADD = daemons/libdaemons.la $(CHECK_LIBS)
 tests_unit_test_systemd_LDADD = daemons/libdaemons.la $(EVENT_LIBS) $(CHECK_LIBS)
 endif

@@ -118,19 +118,29 @@ static const struct daemon fuzz_daemon = {
 	.forget = forget_device,
 };
 
+static unsigned int refusals;
+
+static void refused(const struct daemon_run *run, const char *why)
+{
+	must(run->daemon == &fuzz_daemon && *why && strlen(why) < CONFIG_WHY_SIZE);
+	refusals++;
+}
+
 /* What the text, which is an object, configures, printed; NULL: it is refused.  To be freed. */
 static char *configure(const char *text, size_t len)
 {
 	struct daemon_run run = { .daemon = &fuzz_daemon, .conf = common_process_default };
-	char why[CONFIG_WHY_SIZE] = "", reason[JSON_WHY_SIZE], *printed = NULL;
+	char reason[JSON_WHY_SIZE], *printed = NULL;
 	struct json_object *obj;
 
+	refusals = 0;
 	must(!device_new_only(&run));
 	run.config = json_read(text, len, reason);
 	must(run.config);
-	if (daemon_config_take(&run, why)) {
-		must(*why && strlen(why) < sizeof(why));
+	if (daemon_config_take(&run, refused)) {
+		must(refusals && refusals <= DEVICES_MAX);
 	} else {
+		must(!refusals);
 		obj = daemon_config(&run);
 		printed = strdup(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN));
 		json_object_put(obj);

@@ -51,12 +51,12 @@ bridge()
 }
 
 # start_services: on port 5001 what comes goes back, on 5002 a file's checksum does, and 5003 gives
-# a file.
+# a file.  They know nothing of a guest which went away, and end by themselves.
 start_services()
 {
 	pattern file $file_bytes >"$tmp/file"
-	printf '#!/bin/sh\nhead -c %s | sha256sum | cut -d" " -f1\n' $file_bytes >"$tmp/upload"
-	printf '#!/bin/sh\ncat "%s"\n' "$tmp/file" >"$tmp/download"
+	printf '#!/bin/sh\ntimeout 900 head -c %s | sha256sum | cut -d" " -f1\n' $file_bytes >"$tmp/upload"
+	printf '#!/bin/sh\nexec timeout 900 cat "%s"\n' "$tmp/file" >"$tmp/download"
 	chmod +x "$tmp/upload" "$tmp/download"
 	"$stream" serve 5001 >"$tmp/stream.log" 2>&1 &
 	pids[stream]=$!

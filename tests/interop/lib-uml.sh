@@ -37,7 +37,7 @@ start_uml_guest()
 	# home folder.
 	timeout -k 5 "${guest_deadline:-900}" env LD_PRELOAD="$uml_preload" linux.uml mem=$uml_memory uml_dir="$tmp/" \
 		root=/dev/root rootfstype=hostfs rootflags=/ ro init="$files.init" \
-		con=null con0=null,fd:1 loglevel=1 "${devices[@]}" \
+		con=null con0=null,fd:1 loglevel=1 panic=-1 "${devices[@]}" \
 		>"$files.log" 2>&1 </dev/null &
 	pids["guest $name"]=$!
 }

@@ -14,25 +14,10 @@ interop=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top_builddir=$(realpath -m "${top_builddir:-$interop/../../build/plain}")
 daemon=$top_builddir/blk/vhost-user-blk
 
+. "$interop/../tap.sh"
 . "$interop/pattern.sh"
 
-# --- TAP ---
-
-rows=0
-failed=0
-
-# row STATUS NAME: status 0 is success; tells whether it was.
-row()
-{
-	rows=$((rows + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $rows - $2"
-	else
-		echo "not ok $rows - $2"
-		failed=$((failed + 1))
-		return 1
-	fi
-}
+# --- Rows, see tap.sh ---
 
 # check NAME COMMAND...: a row which is ok if the command succeeds; its output is shown if not.
 check()
@@ -48,39 +33,16 @@ check()
 	return 1
 }
 
-# equal NAME WANTED FOUND
-equal()
-{
-	[ "$2" = "$3" ]
-	row $? "$1" && return
-	printf 'wanted: %s\nfound:  %s\n' "$2" "$3" | comment
-	return 1
-}
-
-comment()
-{
-	tr -d '\r' | sed 's/^/# /'
-}
-
-skip_all()
-{
-	echo "1..0 # SKIP $*"
-	exit 0
-}
-
 # need PROGRAM PACKAGE
 need()
 {
 	command -v "$1" >/dev/null || skip_all "package $2 is not installed"
 }
 
-# The test ends here, and says how many rows it has; one that ends elsewhere is an error to the
-# harness.
 finish()
 {
 	[ $failed -eq 0 ] || show_logs
-	echo "1..$rows"
-	exit 0
+	tap_end
 }
 
 # The end of whatever guests and daemons said.  What tells most comes first, since whoever shows

@@ -43,7 +43,7 @@ counters_are_right()
 {
 	local word parity
 
-	for word in malformed too-long refused no-link; do
+	for word in malformed too_long refused no_link; do
 		for parity in 0 1; do
 			[ "$(total $parity $word)" -eq 0 ] || { echo "$word: $(total $parity $word)"; return 1; }
 		done

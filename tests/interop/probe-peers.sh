@@ -105,7 +105,7 @@ if command -v dpdk-testpmd >/dev/null; then
 		[ $direction = tx ] || forward=txonly size=--packet-size=64
 		# A command with a "--" of its own goes into a shell.
 		# shellcheck disable=SC2086 # nothing, or one word
-		compared "dpdk $direction" net --dir=$direction --rounds=1 --time-ms=100 --poll --mergeable -- \
+		compared "dpdk $direction" net --dir=$direction --rounds=1 --requests=20000 --poll --mergeable -- \
 			"$top_builddir/net/vhost-user-net" --socket-path={} --port=null $size -- \
 			sh -c "exec dpdk-testpmd --lcores 0@0,1@0-1 --no-huge -m 64 --no-pci --no-shconf \
 				--file-prefix=$$-compared --vdev net_vhost0,iface={},queues=1 -- \

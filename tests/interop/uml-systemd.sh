@@ -69,6 +69,14 @@ connected()
 	prop $1 StatusText | grep -q "^front-end connected; .* of up to 1024 entries"
 }
 
+# connected_are "NAME:BOOL ...": of a service with several devices.
+connected_are()
+{
+	for name in root data; do
+		echo "$name:$(vhostctl --device=$name blk/vm1 status | sed -n 's/^connected: //p')"
+	done | xargs | grep -qx "$1"
+}
+
 filters()
 {
 	sed -n 's/^Seccomp_filters:[^0-9]*//p' "/proc/$(prop $1 MainPID)/status"
@@ -89,9 +97,10 @@ drop_in()
 	systemctl daemon-reload
 }
 
+# load KIND [NAME]
 load()
 {
-	vhost-bench $1 --verify --rw=randrw --requests=50 /run/vhost-user/$1/vm1.sock
+	vhost-bench $1 --verify --rw=randrw --requests=50 /run/vhost-user/$1/${2:-vm1}.sock
 }
 
 check "ldconfig" ldconfig
@@ -151,6 +160,38 @@ systemctl reset-failed vhost-user-blk@vm1.service vhost-user-blk@vm1.socket
 check "an image elsewhere, with a drop-in" systemctl start vhost-user-blk@vm1.service
 check "the socket" systemctl start vhost-user-blk@vm1.socket
 check "it serves" load blk
+
+# Several devices of one service, each with its own socket unit.
+check "stop" systemctl stop vhost-user-blk@vm1.socket vhost-user-blk@vm1.service
+images=$PREFIX/var/lib/vhost-user
+echo '{ "devices": [
+	{ "name": "root", "blk-file": "'$images'/vm1.img", "size": "4M" },
+	{ "name": "data", "blk-file": "'$images'/vm1-data.img", "size": "8M" } ] }' >$ETC/blk/vm1.json
+mkdir /run/systemd/system/vhost-user-blk@vm1.socket.d
+cat >/run/systemd/system/vhost-user-blk@vm1.socket.d/test.conf <<'UNIT'
+[Socket]
+FileDescriptorName=root
+UNIT
+cat >/run/systemd/system/vm1-data.socket <<'UNIT'
+[Socket]
+ListenStream=/run/vhost-user/blk/vm1-data.sock
+FileDescriptorName=data
+Service=vhost-user-blk@vm1.service
+SocketGroup=vhost-user
+SocketMode=0660
+UNIT
+drop_in blk Sockets=vm1-data.socket
+check "several devices: their sockets" systemctl start vhost-user-blk@vm1.socket vm1-data.socket
+equal "several devices: no daemon yet" inactive "$(prop blk ActiveState)"
+check "several devices: the second starts the service" give_fd talk /run/vhost-user/blk/vm1-data.sock 1
+has blk StatusText "0 of 2 front-ends connected"
+pid=$(prop blk MainPID)
+check "several devices: the first serves" load blk
+check "several devices: the second serves" load blk vm1-data
+give_fd stay /run/vhost-user/blk/vm1-data.sock >/dev/null 2>&1 &
+check "several devices: each has its own socket" wait_for connected_are "root:false data:true"
+kill $!
+equal "several devices: one process" "$pid active" "$(prop blk MainPID) $(prop blk ActiveState)"
 guest_done
 INSIDE
 } >/mnt/root/run-test

@@ -107,6 +107,14 @@ static void begin(struct echo *e, unsigned int nworkers, echo_tweak *tweak)
 	echo_start_listen(e, nworkers, path, tweak);
 }
 
+/* Up to the point where a front-end has chosen what to use. */
+static void begin_session(struct echo *e)
+{
+	begin(e, 0, NULL);
+	ck_assert_int_eq(fe_negotiate(&e->fe, FE_BIT(VU_F_PROTOCOL_FEATURES) |
+				      FE_BIT(VIRTIO_F_VERSION_1), ~UINT64_C(0)), 0);
+}
+
 static void end(struct echo *e)
 {
 	unlink(path);
@@ -120,9 +128,7 @@ START_TEST(refused_messages)
 	unsigned int i;
 	struct echo e;
 
-	begin(&e, 0, NULL);
-	ck_assert_int_eq(fe_negotiate(&e.fe, FE_BIT(VU_F_PROTOCOL_FEATURES) |
-				      FE_BIT(VIRTIO_F_VERSION_1), ~UINT64_C(0)), 0);
+	begin_session(&e);
 	for (i = 0; i < TIMES; i++)
 		ck_assert_int_eq(fe_set_vring_num(&e.fe, 1, 0), -EIO);
 	ck_assert_int_eq(fe_set_vring_num(&e.fe, 100, 16), -EIO);
@@ -191,9 +197,7 @@ START_TEST(dead_channels)
 	unsigned int i;
 	struct echo e;
 
-	begin(&e, 0, NULL);
-	ck_assert_int_eq(fe_negotiate(&e.fe, FE_BIT(VU_F_PROTOCOL_FEATURES) |
-				      FE_BIT(VIRTIO_F_VERSION_1), ~UINT64_C(0)), 0);
+	begin_session(&e);
 	for (i = 0; i < TIMES; i++) {
 		static const uint8_t nonsense[12] = { 255, 255, 255, 255, 255, 255, 255, 255 };
 

@@ -4,10 +4,10 @@
 
 . "$(dirname "$0")/lib-instructions.sh"
 
-begin blk_steps blk_steps_work request
+begin blk_steps stepped_run request
 bound 930 split indirect poll 32 20000
 bound 980 packed indirect poll 32 20000
 bound 1015 split direct poll 32 20000
 bound 1220 packed direct poll 32 20000
 bound 2580 split indirect poll 1 20000
-finish
+tap_end

@@ -3,19 +3,12 @@
 # No more system calls for requests of a disk than there have to be: counted by strace, so the same
 # on a busy machine.  Device and driver are on one thread; the driver kicks once for a batch.
 
+. "$(dirname "$0")/../tap.sh"
 top_builddir=${top_builddir:-.}
-rows=0
-failed=0
 
-skip()
-{
-	echo "1..0 # SKIP $*"
-	exit 0
-}
-
-command -v strace >/dev/null || skip "strace is missing"
-[ "${SANITIZER:-no}" = no ] || skip "a sanitizer makes system calls"
-strace -qq -o /dev/null true 2>/dev/null || skip "strace is not allowed here"
+command -v strace >/dev/null || skip_all "strace is missing"
+[ "${SANITIZER:-no}" = no ] || skip_all "a sanitizer makes system calls"
+strace -qq -o /dev/null true 2>/dev/null || skip_all "strace is not allowed here"
 image=$(mktemp /dev/shm/blk-syscalls.XXXXXX) || exit 1
 disk=
 trap 'rm -f "$image" "$image".* ${disk:+"$disk"}' EXIT
@@ -48,13 +41,7 @@ batch()
 		END { for (i in many) if ((each = int((many[i] - few[i]) / n + .5)))
 			print i "=" each }' \
 		"$image.few" "$image.many" | sort | paste -sd' ')
-	rows=$((rows + 1))
-	if [ "$got" = "$wanted" ]; then
-		echo "ok $rows - $what: $got"
-	else
-		echo "not ok $rows - $what: $got, not $wanted"
-		failed=1
-	fi
+	equal "$what: $wanted" "$wanted" "$got"
 }
 
 # The kick; epoll_wait() which tells of it, and that there is nothing more.
@@ -75,8 +62,6 @@ if why=$(dd if=/dev/zero of="$disk" bs=1M count=1 oflag=direct 2>&1) &&
 	batch "4 requests of a disk" "io_uring_enter=3" 4 poll "$disk" uring
 	batch "one request of a disk" "io_uring_enter=1" 1 poll "$disk" uring
 else
-	rows=$((rows + 1))
-	echo "ok $rows - requests of a disk # SKIP no O_DIRECT or io_uring here: ${why##*$'\n'}"
+	row 0 "requests of a disk # SKIP no O_DIRECT or io_uring here: ${why##*$'\n'}"
 fi
-echo "1..$rows"
-exit $failed
+tap_end

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Reads through a disk, so many at a time, for counting what they cost.  Instructions of a request
- * are executed within blk_steps_work().
+ * are executed within stepped_run().
  *
  *   blk_steps split|packed direct|indirect poll|irq DEPTH REQUESTS [IMAGE [uring]]
  *					prints how many there were; without image, the null engine;
@@ -23,22 +23,13 @@
 #define LEN	4096u
 
 struct blk_steps {
-	struct event_base *base;
-	struct vhost_worker *worker;	/* serves all */
+	struct stepped s;
 	struct storage *storage;
 	struct virtio_blk *blk;
-	struct fe fe;
 	struct fe_mem mem;
 	struct fe_ring ring;
 	struct fe_blk fb;
-	bool stopped;
 };
-
-/* Let the device work until it is idle.  A call, to be counted. */
-static __attribute__((noinline)) void blk_steps_work(struct event_base *base)
-{
-	event_base_loop(base, EVLOOP_NONBLOCK);
-}
 
 /* What the command line says. */
 struct blk_steps_how {
@@ -59,16 +50,13 @@ static void blk_steps_create(struct blk_steps *s, const struct blk_steps_how *ho
 	};
 	struct virtio_blk_params params = { .name = "steps", .queues = 1, .block_size = 512 };
 	char why[128];
-	int fd;
 
-	s->base = event_base_new();
-	stepped_check(s->base);
-	stepped_check(!vhost_worker_new(&s->worker, s->base));
+	stepped_open(&s->s);
 	stepped_check(!storage_open(&s->storage, &image, why, sizeof(why)));
 	params.storage = s->storage;
 	stepped_check(!virtio_blk_new(&s->blk, &params));
-	stepped_check(!fe_pair(&s->fe, &fd));
-	stepped_check(!vhost_dev_attach(virtio_blk_dev(s->blk), s->worker, fd));
+	stepped_serve(&s->s, virtio_blk_dev(s->blk));
+	stepped_connect(&s->s);
 }
 
 static void blk_steps_open(struct blk_steps *s, const struct blk_steps_how *how)
@@ -76,41 +64,26 @@ static void blk_steps_open(struct blk_steps *s, const struct blk_steps_how *how)
 	struct fe_ring *rings[] = { &s->ring };
 
 	blk_steps_create(s, how);
-	s->fe.no_ack = true;
-	s->fe.timeout_ms = 0;
-	s->fe.features = FE_BIT(VIRTIO_F_VERSION_1) | FE_BIT(VIRTIO_RING_F_EVENT_IDX) |
-			 (how->packed ? FE_BIT(VIRTIO_F_RING_PACKED) : 0) |
-			 (how->indirect ? FE_BIT(VIRTIO_RING_F_INDIRECT_DESC) : 0);
+	s->s.fe.features = FE_BIT(VIRTIO_F_VERSION_1) | FE_BIT(VIRTIO_RING_F_EVENT_IDX) |
+			   (how->packed ? FE_BIT(VIRTIO_F_RING_PACKED) : 0) |
+			   (how->indirect ? FE_BIT(VIRTIO_RING_F_INDIRECT_DESC) : 0);
 	stepped_check(!fe_mem_init(&s->mem, 0, 64u << 20));
 	stepped_check(!fe_ring_init(&s->ring, &s->mem, &(struct fe_ring_params){
-		.size = RING, .features = s->fe.features,
+		.size = RING, .features = s->s.fe.features,
 		.flags = how->poll ? FE_RING_POLL : 0, .indirect = how->indirect ? 4 : 0,
 	}));
 	stepped_check(!fe_blk_init(&s->fb, &s->ring, how->depth, LEN));
-	stepped_check(!fe_set_owner(&s->fe));
-	stepped_check(!fe_start(&s->fe, &s->mem, rings, 1));
-	blk_steps_work(s->base);
-}
-
-static void blk_steps_stopped(struct vhost_dev *dev, void *arg)
-{
-	struct blk_steps *s = arg;
-
-	(void)dev;
-	s->stopped = true;
+	stepped_check(!fe_set_owner(&s->s.fe));
+	stepped_check(!fe_start(&s->s.fe, &s->mem, rings, 1));
+	stepped_run(&s->s);
 }
 
 static void blk_steps_close(struct blk_steps *s)
 {
-	fe_close(&s->fe);
-	blk_steps_work(s->base);
-	vhost_dev_stop(virtio_blk_dev(s->blk), blk_steps_stopped, s);
-	blk_steps_work(s->base);
-	stepped_check(s->stopped);
+	stepped_halt(&s->s);
 	virtio_blk_free(s->blk);
 	storage_close(s->storage);
-	vhost_worker_free(s->worker);
-	event_base_free(s->base);
+	stepped_close(&s->s);
 	fe_blk_free(&s->fb);
 	fe_ring_free(&s->ring);
 	fe_mem_free(&s->mem);
@@ -132,10 +105,10 @@ static void blk_steps_batch(struct blk_steps *s, unsigned int depth, bool irq)
 	if (irq)
 		stepped_check(!fe_ring_irq_on(&s->ring));
 	fe_ring_submit(&s->ring);
-	blk_steps_work(s->base);
+	stepped_run(&s->s);
 	for (i = 0; i < depth; i++) {
 		while (!fe_ring_ready(&s->ring))
-			event_base_loop(s->base, EVLOOP_ONCE);
+			event_base_loop(s->s.base, EVLOOP_ONCE);
 		stepped_check(!fe_blk_reap(&s->fb, &req, 0));
 		stepped_check(fe_blk_status(req) == VIRTIO_BLK_S_OK && req->used_len == LEN + 1);
 		fe_blk_put(&s->fb, req);
@@ -144,7 +117,7 @@ static void blk_steps_batch(struct blk_steps *s, unsigned int depth, bool irq)
 
 static int blk_steps_run(const struct blk_steps_how *how, unsigned long requests)
 {
-	struct blk_steps s = { .fe = { .fd = -1, .backend_fd = -1 } };
+	struct blk_steps s = { 0 };
 	unsigned long n;
 
 	stepped_check(how->depth && how->depth * 3 <= RING);
@@ -158,14 +131,8 @@ static int blk_steps_run(const struct blk_steps_how *how, unsigned long requests
 
 int main(int argc, char **argv)
 {
-#ifdef __OPTIMIZE__
-	const bool optimized = true;
-#else
-	const bool optimized = false;
-#endif
-
 	if (argc == 2 && !strcmp(argv[1], "optimized"))
-		return !optimized;
+		return !stepped_is_optimized();
 	if (argc < 6 || argc > 8)
 		return 2;
 	return blk_steps_run(&(struct blk_steps_how){

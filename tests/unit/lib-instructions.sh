@@ -5,25 +5,18 @@
 # The bounds are a tenth above what gcc of Debian 12 makes of it with -O2.  Who makes it better
 # lowers them.
 
+. "$(dirname "${BASH_SOURCE[0]}")/../tap.sh"
 top_builddir=${top_builddir:-.}
-rows=0
-failed=0
-
-skip()
-{
-	echo "1..0 # SKIP $*"
-	exit 0
-}
 
 # begin PROGRAM FUNCTION UNIT: what is counted within FUNCTION of the program is for so many UNITs
 # as it prints.
 begin()
 {
 	program=$top_builddir/tests/unit/$1 function=$2 unit=$3
-	[ "${SANITIZER:-no}" = no ] || skip "a sanitizer adds instructions"
-	[ "$(uname -m)" = x86_64 ] || skip "the bounds are for x86_64"
-	command -v valgrind >/dev/null || skip "valgrind is missing"
-	"$program" optimized || skip "compiled without optimization"
+	[ "${SANITIZER:-no}" = no ] || skip_all "a sanitizer adds instructions"
+	[ "$(uname -m)" = x86_64 ] || skip_all "the bounds are for x86_64"
+	command -v valgrind >/dev/null || skip_all "valgrind is missing"
+	"$program" optimized || skip_all "compiled without optimization"
 	tmp=$(mktemp -d) || exit 1
 	trap 'rm -rf "$tmp"' EXIT
 }
@@ -39,18 +32,6 @@ bound()
 		"$program" "$@" 2>"$tmp/log")
 	sum=$(awk '/^(summary|totals):/ { print $2; exit }' "$tmp/out")
 	each=$((${sum:-0} / ${number:-1}))
-	rows=$((rows + 1))
-	if [ "$each" -gt 0 ] && [ "$each" -le "$most" ]; then
-		echo "ok $rows - $*: $each instructions for a $unit"
-	else
-		echo "not ok $rows - $*: $each instructions for a $unit, at most $most wanted"
-		sed 's/^/# /' "$tmp/log"
-		failed=1
-	fi
-}
-
-finish()
-{
-	echo "1..$rows"
-	exit $failed
+	[ "$each" -gt 0 ] && [ "$each" -le "$most" ]
+	row $? "$*: $each instructions for a $unit, at most $most wanted" || comment <"$tmp/log"
 }

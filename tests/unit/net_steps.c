@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Packets through a device whose port leads nowhere, for counting instructions: those of a packet
- * are executed within steps_work().
+ * are executed within stepped_run().
  *
  *   net_steps tx|rx split|packed SIZE PACKETS	prints how many there were
  *   net_steps optimized			whether it makes sense to count
@@ -20,7 +20,7 @@
 static int net_steps(bool tx, bool packed, unsigned int size, unsigned long packets)
 {
 	const struct port_params params = { .pairs = 1, .packet_size = tx ? 0 : size };
-	struct steps s = { .fe = { .fd = -1, .backend_fd = -1 } };
+	struct steps s = { 0 };
 	unsigned long n;
 	char why[64];
 
@@ -28,7 +28,7 @@ static int net_steps(bool tx, bool packed, unsigned int size, unsigned long pack
 	steps_open(&s, packed ? FE_BIT(VIRTIO_F_RING_PACKED) : 0, FE_RING_POLL);
 	for (n = 0; n < packets; n += BATCH) {
 		steps_add(&s, tx, BATCH, tx ? STEPS_HDR + size : STEPS_BUFFER);
-		steps_work(s.base);
+		stepped_run(&s.s);
 		stepped_check(steps_get(&s, tx, tx ? 0 : STEPS_HDR + size) == BATCH);
 	}
 	steps_close(&s);
@@ -38,14 +38,8 @@ static int net_steps(bool tx, bool packed, unsigned int size, unsigned long pack
 
 int main(int argc, char **argv)
 {
-#ifdef __OPTIMIZE__
-	const bool optimized = true;
-#else
-	const bool optimized = false;
-#endif
-
 	if (argc == 2 && !strcmp(argv[1], "optimized"))
-		return !optimized;
+		return !stepped_is_optimized();
 	if (argc != 5)
 		return 2;
 	return net_steps(!strcmp(argv[1], "tx"), !strcmp(argv[2], "packed"),

@@ -2,28 +2,19 @@
 /* See steps.h. */
 #include "steps.h"
 
-#include <event2/event.h>
 #include <linux/virtio_config.h>
 
 #include "util.h"
 
-__attribute__((noinline)) void steps_work(struct event_base *base)
-{
-	event_base_loop(base, EVLOOP_NONBLOCK);
-}
-
 static void steps_create(struct steps *s)
 {
 	struct virtio_net_params params = { .name = "steps", .port = s->port };
-	int fd;
 
-	s->base = event_base_new();
-	stepped_check(s->base);
-	stepped_check(!vhost_worker_new(&s->worker, s->base));
-	params.control = s->worker;
+	stepped_open(&s->s);
+	params.control = s->s.worker;
 	stepped_check(!virtio_net_new(&s->net, &params));
-	stepped_check(!fe_pair(&s->fe, &fd));
-	stepped_check(!vhost_dev_attach(virtio_net_dev(s->net), s->worker, fd));
+	stepped_serve(&s->s, virtio_net_dev(s->net));
+	stepped_connect(&s->s);
 }
 
 void steps_open(struct steps *s, uint64_t features, unsigned int ring_flags)
@@ -32,42 +23,27 @@ void steps_open(struct steps *s, uint64_t features, unsigned int ring_flags)
 	unsigned int i;
 
 	steps_create(s);
-	s->fe.no_ack = true;
-	s->fe.timeout_ms = 0;
-	s->fe.features = features | FE_BIT(VIRTIO_F_VERSION_1) |
-			 FE_BIT(VIRTIO_RING_F_EVENT_IDX) | FE_BIT(VIRTIO_NET_F_MRG_RXBUF);
+	s->s.fe.features = features | FE_BIT(VIRTIO_F_VERSION_1) |
+			   FE_BIT(VIRTIO_RING_F_EVENT_IDX) | FE_BIT(VIRTIO_NET_F_MRG_RXBUF);
 	stepped_check(!fe_mem_init(&s->mem, 0, 16u << 20));
 	for (i = 0; i < 2; i++)
 		stepped_check(!fe_ring_init(rings[i], &s->mem, &(struct fe_ring_params){
-			.index = i, .size = STEPS_RING, .features = s->fe.features,
+			.index = i, .size = STEPS_RING, .features = s->s.fe.features,
 			.flags = ring_flags,
 		}));
 	s->buffers = fe_mem_alloc(&s->mem, STEPS_RING * STEPS_BUFFER, 4096);
 	stepped_check(s->buffers);
-	stepped_check(!fe_set_owner(&s->fe));
-	stepped_check(!fe_start(&s->fe, &s->mem, rings, 2));
-	steps_work(s->base);
-}
-
-static void steps_stopped(struct vhost_dev *dev, void *arg)
-{
-	struct steps *s = arg;
-
-	(void)dev;
-	s->stopped = true;
+	stepped_check(!fe_set_owner(&s->s.fe));
+	stepped_check(!fe_start(&s->s.fe, &s->mem, rings, 2));
+	stepped_run(&s->s);
 }
 
 void steps_close(struct steps *s)
 {
-	fe_close(&s->fe);
-	steps_work(s->base);
-	vhost_dev_stop(virtio_net_dev(s->net), steps_stopped, s);
-	steps_work(s->base);
-	stepped_check(s->stopped);
+	stepped_halt(&s->s);
 	virtio_net_free(s->net);
 	s->port->ops->close(s->port);
-	vhost_worker_free(s->worker);
-	event_base_free(s->base);
+	stepped_close(&s->s);
 	fe_ring_free(&s->ring[0]);
 	fe_ring_free(&s->ring[1]);
 	fe_mem_free(&s->mem);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The network device with nothing around it: device and driver take turns on one thread, so that
- * what a packet costs is the same each time.
+ * what a packet costs is the same each time.  It works within stepped_run(), where it can be counted.
  */
 #ifndef TESTS_UNIT_STEPS_H
 #define TESTS_UNIT_STEPS_H
@@ -14,27 +14,19 @@
 #define STEPS_BUFFER	2048u
 #define STEPS_HDR	12u
 
-struct event_base;
-
 struct steps {
-	struct event_base *base;
-	struct vhost_worker *worker;
+	struct stepped s;
 	struct port *port;		/* the caller's until steps_open(), then the device's */
 	struct virtio_net *net;
-	struct fe fe;
 	struct fe_mem mem;
 	struct fe_ring ring[2];
 	uint8_t *buffers;		/* guest memory, STEPS_RING of them */
-	bool stopped;
 };
 
 /* A device on the port, whose driver has these features, and polls or wants to be signalled. */
 void steps_open(struct steps *s, uint64_t features, unsigned int ring_flags);
 /* The port is closed with it. */
 void steps_close(struct steps *s);
-
-/* Let the device work until it is idle, or one turn if it never is.  A call, to be counted. */
-void steps_work(struct event_base *base);
 
 /* n chains of one descriptor each into the ring, published together, and kicked if wanted. */
 void steps_add(struct steps *s, unsigned int ring, unsigned int n, size_t len);

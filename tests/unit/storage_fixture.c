@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define FX_DEADLINE_S	30
@@ -68,12 +70,25 @@ static bool fx_try_uring(void)
 	return true;
 }
 
+/* Where files usually are, unless that is in memory, as /tmp may be. */
+static const char *fx_disk_dir(void)
+{
+	const char *const dirs[] = { getenv("TMPDIR"), "/tmp", "/var/tmp", "." };
+	struct statfs fs;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(dirs); i++)
+		if (dirs[i] && !statfs(dirs[i], &fs) && fs.f_type != TMPFS_MAGIC)
+			return dirs[i];
+	fx_skip("a disk: files are in memory everywhere");
+	return "/tmp";
+}
+
 static void fx_init(void)
 {
-	const char *tmp = getenv("TMPDIR");
 	unsigned int i;
 
-	snprintf(fx_dirs[FX_DISK], FX_PATH_MAX - 32, "%s/storage-XXXXXX", tmp ? tmp : "/tmp");
+	snprintf(fx_dirs[FX_DISK], FX_PATH_MAX - 32, "%s/storage-XXXXXX", fx_disk_dir());
 	snprintf(fx_dirs[FX_MEMORY], FX_PATH_MAX - 32, "/dev/shm/storage-XXXXXX");
 	for (i = 0; i < FX_PLACES; i++) {
 		if (!mkdtemp(fx_dirs[i])) {

@@ -12,7 +12,7 @@
 
 /* Where an image lives. */
 enum fx_place {
-	FX_DISK,			/* $TMPDIR or /tmp */
+	FX_DISK,			/* $TMPDIR, /tmp or the first other place on a disk */
 	FX_MEMORY,			/* /dev/shm */
 	FX_PLACES
 };

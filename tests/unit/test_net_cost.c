@@ -8,7 +8,9 @@
 #include <linux/virtio_config.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
+#include "frontend/deadline.h"
 #include "nic.h"
 #include "steps.h"
 #include "tap.h"
@@ -83,7 +85,7 @@ static struct steps steps;
 
 static void counter_open(uint64_t features, size_t whole)
 {
-	steps = (struct steps){ .port = &counter.port, .fe = { .fd = -1, .backend_fd = -1 } };
+	steps = (struct steps){ .port = &counter.port };
 	counter = (struct counter){ .ops = port_null, .steps = &steps };
 	counter.ops.rx = counter_rx;
 	counter.ops.tx = counter_tx;
@@ -110,7 +112,7 @@ START_TEST(one_call_for_each_packet_sent)
 {
 	counter_open(formats[_i], 0);
 	steps_add(&steps, 1, 200, STEPS_HDR + 100);
-	steps_work(steps.base);
+	stepped_run(&steps.s);
 	ck_assert_uint_eq(counter.tx, 200);
 	ck_assert_uint_eq(steps_get(&steps, 1, 0), 200);
 	/* One for all, when the last of them was sent. */
@@ -138,7 +140,7 @@ START_TEST(long_batches_are_published_early)
 	counter.ops.tx = counter_tx_look;
 	seen_at = 0;
 	steps_add(&steps, 1, 200, STEPS_HDR + 100);
-	steps_work(steps.base);
+	stepped_run(&steps.s);
 	ck_assert_uint_eq(seen_at, 8);
 	ck_assert_uint_eq(steps_get(&steps, 1, 0), 200);
 	steps_close(&steps);
@@ -162,7 +164,7 @@ START_TEST(short_packets_are_one_piece)
 		counter.bytes = 0;
 		memcpy(steps.buffers, &hdr, sizeof(hdr));
 		steps_add(&steps, 1, 1, shapes[i].len);
-		steps_work(steps.base);
+		stepped_run(&steps.s);
 		ck_assert_uint_eq(steps_get(&steps, 1, 0), 1);
 		ck_assert_uint_eq(counter.pieces, shapes[i].pieces);
 		ck_assert_uint_eq(counter.bytes, shapes[i].len);
@@ -182,20 +184,78 @@ START_TEST(one_call_for_each_packet_received)
 {
 	counter_open(formats[_i], 0);
 	steps_add(&steps, 0, STEPS_RING, STEPS_BUFFER);
-	steps_work(steps.base);
+	stepped_run(&steps.s);
 	ck_assert_uint_eq(counter.rx, 1);
 	counter.rx = 0;
 	counter.waiting = 200;
 	eventfd_write(counter.fd, 1);
-	steps_work(steps.base);
+	stepped_run(&steps.s);
 	ck_assert_uint_eq(counter.rx, 201);
 	ck_assert_uint_eq(steps_get(&steps, 0, STEPS_HDR + 60), 200);
 	ck_assert(fe_ring_signalled(&steps.ring[0]));
 	/* Nothing is to be done now, so nothing is. */
-	steps_work(steps.base);
+	stepped_run(&steps.s);
 	ck_assert_uint_eq(counter.rx, 201);
 	ck_assert(!fe_ring_signalled(&steps.ring[0]));
 	steps_close(&steps);
+}
+END_TEST
+
+/*
+ * Polling
+ */
+
+#define LOOKS	10u			/* at the port, more than a packet and a kick are worth */
+#define PATIENCE_S	50
+
+static void set_poll(void *worker)
+{
+	vhost_worker_set_poll(worker, 200000);
+}
+
+/* Whether the port is called so often beside what there is to do, within 20 ms. */
+static bool port_is_polled(unsigned int calls)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	unsigned int ms;
+
+	for (ms = 0; ms < 20; ms++) {
+		if (atomic_load(&nic_rx_calls) >= calls + LOOKS)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+/*
+ * While the worker polls it looks at the port by itself, without being told of a packet; but only
+ * as long as the driver has a buffer for one, so there are two.  Whether it polls is its own choice,
+ * so packets keep coming until it did.
+ */
+START_TEST(polling_looks_at_the_port)
+{
+	static struct nic nic;
+	const struct nic_params params = { .workers = 1 };
+	int64_t deadline = fe_deadline(PATIENCE_S * 1000);
+	struct iovec in = { .iov_len = 2000 };
+	unsigned int calls;
+	void *used;
+
+	nic_up(&nic, &params);
+	vhost_worker_call(nic.workers[0], set_poll, nic.workers[0]);
+	nic_add_buffer(&nic, 0, in.iov_len, 1);
+	nic_add_buffer(&nic, 0, in.iov_len, 1);
+	fe_ring_submit(&nic.ring[0]);
+	do {
+		ck_assert_msg(fe_deadline_left(deadline), "the worker never polls the port");
+		nic_send(&nic, 0, 100, 0);
+		nic_get(&nic, 0, &used);
+		in.iov_base = used;
+		ck_assert_int_ge(fe_ring_add(&nic.ring[0], NULL, 0, &in, 1, used), 0);
+		fe_ring_submit(&nic.ring[0]);
+		calls = atomic_load(&nic_rx_calls);
+	} while (!port_is_polled(calls));
+	nic_down(&nic);
 }
 END_TEST
 
@@ -209,6 +269,7 @@ int main(void)
 	tcase_add_loop_test(tc, long_batches_are_published_early, 0, ARRAY_SIZE(formats));
 	tcase_add_test(tc, short_packets_are_one_piece);
 	tcase_add_loop_test(tc, one_call_for_each_packet_received, 0, ARRAY_SIZE(formats));
+	tcase_add_test(tc, polling_looks_at_the_port);
 	suite_add_tcase(suite, tc);
 	return tap_main(suite);
 }
