@@ -645,8 +645,9 @@ void vhost_worker_call(struct vhost_worker *w, void (*fn)(void *arg), void *arg)
 /*
  * Poll rings and pollers for up to usec microseconds after the last finding before sleeping.  How
  * long is found out: where polling finds something it goes on for longer, where it does not it
- * ends sooner, and soon does not begin any more but for a rare attempt.  Who is idle sleeps, in any
- * case.  0, the default: do not poll.  Not for workers in a caller's base.  On the worker.
+ * ends sooner, and soon does not begin any more but for a rare attempt.  While all requests that
+ * came are with the device it is an eighth of that at most.  Who is idle sleeps, in any case.
+ * 0, the default: do not poll.  Not for workers in a caller's base.  On the worker.
  */
 void vhost_worker_set_poll(struct vhost_worker *w, unsigned int usec);
 

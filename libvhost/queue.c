@@ -217,15 +217,19 @@ static void queue_came_short(struct vhost_queue *q)
 		q->want_kick = true;
 }
 
+static void queue_disarm(struct vhost_queue *q)
+{
+	q->ring.ops->disarm(&q->ring);
+	q->ring_written = true;
+	q->armed = false;
+}
+
 /* The device is busy: it looks at the ring without being told. */
 static void queue_has_work(struct vhost_queue *q)
 {
 	q->poll_spins = QUEUE_POLL_SPINS;
-	if (!q->armed)
-		return;
-	q->ring.ops->disarm(&q->ring);
-	q->ring_written = true;
-	q->armed = false;
+	if (q->armed)
+		queue_disarm(q);
 }
 
 /* Take up to max as fast as the limit allows; *max: how many it let through. */
@@ -333,12 +337,16 @@ void vhost_queue_unpop(struct vhost_queue *q, unsigned int n)
 /* A driver which polls can go on with these while we do the rest; who sleeps is told once only. */
 static __attribute__((noinline)) void queue_publish_early(struct vhost_queue *q)
 {
+	/* What he sends in return will be looked for. */
+	if (unlikely(q->armed) && worker_polls(q->worker))
+		queue_disarm(q);
 	q->ring.ops->publish(&q->ring, q->done, q->done_cnt);
 	if (unlikely(q->params.timed))
 		latency_note(q);
 	q->ring_written = true;
 	q->done_cnt = 0;
 	q->untold = true;
+	q->gave = true;
 }
 
 /*
@@ -544,12 +552,24 @@ static void queue_round_again(struct round_member *m)
 		worker_touch(m);
 }
 
-static void queue_round_end(struct round_member *m)
+/* What the round, which begins anew with that, was for the driver. */
+static enum round_result queue_close_round(struct vhost_queue *q)
 {
-	struct vhost_queue *q = container_of(m, struct vhost_queue, round);
+	enum round_result result = q->quota < QUEUE_QUOTA ? ROUND_TOOK : ROUND_NOTHING;
 
 	queue_publish(q);
+	if (q->gave)
+		result = ROUND_GAVE;
+	q->gave = false;
 	q->quota = QUEUE_QUOTA;
+	return result;
+}
+
+static enum round_result queue_round_end(struct round_member *m)
+{
+	struct vhost_queue *q = container_of(m, struct vhost_queue, round);
+	enum round_result result = queue_close_round(q);
+
 	if (unlikely(q->pause_done))
 		pause_end_round(q);
 	if (unlikely(q->flushing && !q->stale_cnt)) {
@@ -563,11 +583,12 @@ static void queue_round_end(struct round_member *m)
 	if (q->stopping && !q->outstanding && !q->done_cnt) {
 		/* All is in the log by then, and afterwards the queue may be gone. */
 		queue_finish_stop(q);
-		return;
+		return result;
 	}
 	if (!worker_polls(q->worker))
 		queue_arm(q);
 	queue_log_round(q);
+	return result;
 }
 
 static bool queue_round_poll(struct round_member *m)

@@ -167,6 +167,7 @@ struct vhost_queue {
 	uint64_t *since;		/* when each of these was popped; params.timed only */
 	unsigned int done_cnt;
 	bool untold;			/* published, and whether to signal is still to be decided */
+	bool gave;			/* something was published in this round */
 	unsigned int outstanding;	/* popped, not pushed and not abandoned */
 	bool ring_written;		/* the ring's memory, and that is not in the log yet */
 	bool log_missed;		/* requests, without a log or with a stale one */

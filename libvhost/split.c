@@ -244,8 +244,10 @@ static bool split_arm(struct ring *r)
 
 static void split_disarm(struct ring *r)
 {
-	/* A stale avail_event is as good as none. */
-	if (!r->conf.event_idx)
+	/* As far as can be from what the driver has published and will: no ring is longer. */
+	if (r->conf.event_idx)
+		ring_store(split_avail_event(r), (uint16_t)(r->next + 0x8000));
+	else
 		ring_store(&split_used_ring(r)->flags, VRING_USED_F_NO_NOTIFY);
 }
 

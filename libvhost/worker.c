@@ -16,8 +16,10 @@
  * that other events get their turn before it.
  *
  * A worker which polls looks at its members and pollers instead of sleeping, and now and then at
- * its base, until nothing was found for a while (window.c tells how long); only then it lets its
- * members ask for notifications and sleeps.
+ * its base, until nothing was found for a while (window.c tells how long, and that it depends on
+ * what the last round was for); only then it lets its members ask for notifications and sleeps.
+ * When it wakes and is going to poll, they take that back before they give anything to their
+ * drivers, so that these need not kick.
  */
 #include "worker.h"
 
@@ -43,6 +45,16 @@
 /* ns between two looks at the event_base while it polls, which are system calls. */
 #define POLL_BASE_NS	10000
 
+/* For whom a worker waits; each has a window of its own. */
+enum wait {
+	WAIT_DRIVER,			/* it has got something back, and may send more */
+	WAIT_STORE,			/* or who else works for the device: he has all that came */
+	WAITS
+};
+
+/* The part of the driver's window which waiting for a store is worth. */
+#define POLL_STORE_PART	8u
+
 LIST_HEAD(member_list, round_member);
 
 struct vhost_worker {
@@ -63,9 +75,10 @@ struct vhost_worker {
 	struct event *mail_ev, *end_ev, *again_ev;
 	struct member_list members, touched, again;
 	struct vhost_poller *pollers;
-	struct poll_window window;
+	struct poll_window windows[WAITS];
+	struct poll_window *window;	/* the one of them which counts at the moment */
 	bool polls;			/* between a finding and the end of the window */
-	uint64_t busy_at;		/* the last finding or wake-up, as worker_now(); with window.max */
+	uint64_t busy_at;		/* the last finding or wake-up, as worker_now(); with polling */
 };
 
 /* The worker which the library runs on this thread. */
@@ -213,13 +226,17 @@ static void worker_call_again(struct vhost_worker *w)
 
 static void worker_end_round(struct vhost_worker *w)
 {
+	enum round_result result, most = ROUND_NOTHING;
 	struct round_member *m;
 
 	while ((m = LIST_FIRST(&w->touched))) {
 		LIST_REMOVE(m, touched_entry);
 		m->touched = false;
-		m->ops->end(m);
+		result = m->ops->end(m);
+		most = MAX(most, result);
 	}
+	if (most != ROUND_NOTHING)
+		w->window = &w->windows[most == ROUND_GAVE ? WAIT_DRIVER : WAIT_STORE];
 }
 
 static void worker_mail_event(evutil_socket_t fd, short what, void *arg)
@@ -270,12 +287,13 @@ static bool worker_poll_once(struct vhost_worker *w)
 	return found;
 }
 
-/* Some looks; whether one of them found something. */
+/* Some looks within one window; whether one of them found something. */
 static bool worker_poll_some(struct vhost_worker *w, unsigned int n)
 {
+	const struct poll_window *window = w->window;
 	bool found = false;
 
-	while (n) {
+	while (n && w->window == window) {
 		if (worker_poll_once(w)) {
 			found = true;
 			worker_end_round(w);
@@ -304,15 +322,21 @@ static void worker_poll_batch(struct vhost_worker *w)
 	uint64_t now = w->busy_at, base_at = 0;
 
 	do {
+		struct poll_window *window = w->window;
+
+		if (!window->len) {
+			w->polls = false;
+			return;
+		}
 		if (worker_poll_some(w, again ? 1 : POLL_BATCH)) {
 			w->busy_at = now = worker_now();
-			poll_hit(&w->window);
+			poll_hit(window);
 		} else if (again) {
 			w->busy_at = now = worker_now();
 		} else {
 			now = worker_now();
-			if (now - w->busy_at >= w->window.len) {
-				poll_miss(&w->window);
+			if (now - w->busy_at >= window->len) {
+				poll_miss(window);
 				w->polls = false;
 				return;
 			}
@@ -330,17 +354,42 @@ static void worker_rest(struct vhost_worker *w)
 		m->ops->rest(m);
 }
 
-/* Events which are ready.  They may start to poll. */
+/* Events which are ready. */
 static void worker_dispatch(struct vhost_worker *w, bool block)
 {
-	uint64_t before = w->busy_at;
-
 	event_base_loop(w->base, (block ? EVLOOP_ONCE : EVLOOP_NONBLOCK) |
 				 EVLOOP_NO_EXIT_ON_EMPTY);
-	if (block && w->window.max && !LIST_EMPTY(&w->members)) {
+}
+
+/* What follows: the rest of a round whose events have been dispatched. */
+static void worker_finish_round(struct vhost_worker *w)
+{
+	worker_call_again(w);
+	worker_end_round(w);
+}
+
+static bool worker_can_poll(const struct vhost_worker *w)
+{
+	return w->windows[WAIT_DRIVER].max && !LIST_EMPTY(&w->members);
+}
+
+/* A round which begins with sleep.  Afterwards, the worker may poll. */
+static void worker_sleep(struct vhost_worker *w)
+{
+	const uint64_t before = w->busy_at;
+	bool expected, polls = false;
+
+	/* If it is going to look, nobody who gets something from it need kick it. */
+	w->polls = expected = worker_can_poll(w) && w->windows[WAIT_DRIVER].len;
+	worker_dispatch(w, true);
+	worker_finish_round(w);
+	if (worker_can_poll(w)) {
 		w->busy_at = worker_now();
-		w->polls = poll_wake(&w->window, w->busy_at - before);
+		polls = poll_wake(w->window, w->busy_at - before);
 	}
+	w->polls = polls;
+	if (expected && !polls)
+		worker_rest(w);
 }
 
 static void worker_round(struct vhost_worker *w)
@@ -350,14 +399,20 @@ static void worker_round(struct vhost_worker *w)
 		if (!w->polls)
 			worker_rest(w);
 	}
-	worker_dispatch(w, !w->polls && LIST_EMPTY(&w->again) && LIST_EMPTY(&w->touched));
-	worker_call_again(w);
-	worker_end_round(w);
+	if (!w->polls && LIST_EMPTY(&w->again) && LIST_EMPTY(&w->touched)) {
+		worker_sleep(w);
+	} else {
+		worker_dispatch(w, false);
+		worker_finish_round(w);
+	}
 }
 
 void vhost_worker_set_poll(struct vhost_worker *w, unsigned int usec)
 {
-	poll_set(&w->window, usec * UINT64_C(1000));
+	const uint64_t max = usec * UINT64_C(1000);
+
+	poll_set(&w->windows[WAIT_DRIVER], max);
+	poll_set(&w->windows[WAIT_STORE], max / POLL_STORE_PART);
 }
 
 void vhost_worker_add_poller(struct vhost_worker *w, struct vhost_poller *poller)
@@ -493,6 +548,7 @@ int vhost_worker_new(struct vhost_worker **worker, struct event_base *base)
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return -ENOMEM;
+	w->window = &w->windows[WAIT_DRIVER];
 	w->own_base = !base;
 	w->base = base ? base : worker_new_base();
 	w->thread = pthread_self();

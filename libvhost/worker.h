@@ -10,11 +10,18 @@
 
 struct round_member;
 
+/* What a member has done in a round, for its driver; more is larger. */
+enum round_result {
+	ROUND_NOTHING,
+	ROUND_TOOK,			/* it has taken requests, and given back none */
+	ROUND_GAVE,			/* it has given some back: the driver's turn */
+};
+
 struct round_ops {
 	/* It asked, in an earlier round, to be called again. */
 	void (*again)(struct round_member *m);
 	/* The end of a round in which it was touched. */
-	void (*end)(struct round_member *m);
+	enum round_result (*end)(struct round_member *m);
 	/* The worker polls: look for work and do it; whether there was some. */
 	bool (*poll)(struct round_member *m);
 	/* The worker stops polling: ask for notifications from now on. */
@@ -45,7 +52,7 @@ void worker_again(struct round_member *m);
 /* CLOCK_MONOTONIC, in ns. */
 uint64_t worker_now(void);
 
-/* Whether the worker polls at the moment, so that notifications are not wanted. */
+/* Whether the worker polls, or is about to, so that notifications are not wanted. */
 bool worker_polls(const struct vhost_worker *w);
 
 #endif /* VHOST_WORKER_H */

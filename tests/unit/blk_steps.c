@@ -3,10 +3,12 @@
  * Reads through a disk, so many at a time, for counting what they cost.  Instructions of a request
  * are executed within stepped_run().
  *
- *   blk_steps split|packed direct|indirect poll|irq DEPTH REQUESTS [IMAGE]
- *					prints how many there were; without image, the null engine
+ *   blk_steps split|packed direct|indirect poll|irq DEPTH REQUESTS [IMAGE [uring]]
+ *					prints how many there were; without image, the null engine;
+ *					uring: with io_uring and O_DIRECT
  *   blk_steps optimized		whether it makes sense to count instructions
  */
+#include <event2/event.h>
 #include <linux/virtio_config.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,14 +36,17 @@ struct blk_steps_how {
 	bool packed, indirect, poll;
 	unsigned int depth;
 	const char *image;		/* NULL: none */
+	bool uring;			/* the image as a disk */
 };
 
-static void blk_steps_create(struct blk_steps *s, const char *path)
+static void blk_steps_create(struct blk_steps *s, const struct blk_steps_how *how)
 {
 	const struct storage_params image = {
-		.engine = path ? STORAGE_ENGINE_AUTO : STORAGE_ENGINE_NULL,
-		.path = path,
-		.size = path ? 0 : 64u << 20,
+		.engine = how->uring ? STORAGE_ENGINE_URING :
+			  how->image ? STORAGE_ENGINE_AUTO : STORAGE_ENGINE_NULL,
+		.cache = how->uring ? STORAGE_CACHE_NONE : STORAGE_CACHE_WRITEBACK,
+		.path = how->image,
+		.size = how->image ? 0 : 64u << 20,
 	};
 	struct virtio_blk_params params = { .name = "steps", .queues = 1, .block_size = 512 };
 	char why[128];
@@ -58,7 +63,7 @@ static void blk_steps_open(struct blk_steps *s, const struct blk_steps_how *how)
 {
 	struct fe_ring *rings[] = { &s->ring };
 
-	blk_steps_create(s, how->image);
+	blk_steps_create(s, how);
 	s->s.fe.features = FE_BIT(VIRTIO_F_VERSION_1) | FE_BIT(VIRTIO_RING_F_EVENT_IDX) |
 			   (how->packed ? FE_BIT(VIRTIO_F_RING_PACKED) : 0) |
 			   (how->indirect ? FE_BIT(VIRTIO_RING_F_INDIRECT_DESC) : 0);
@@ -102,6 +107,8 @@ static void blk_steps_batch(struct blk_steps *s, unsigned int depth, bool irq)
 	fe_ring_submit(&s->ring);
 	stepped_run(&s->s);
 	for (i = 0; i < depth; i++) {
+		while (!fe_ring_ready(&s->ring))
+			event_base_loop(s->s.base, EVLOOP_ONCE);
 		stepped_check(!fe_blk_reap(&s->fb, &req, 0));
 		stepped_check(fe_blk_status(req) == VIRTIO_BLK_S_OK && req->used_len == LEN + 1);
 		fe_blk_put(&s->fb, req);
@@ -126,7 +133,7 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "optimized"))
 		return !stepped_is_optimized();
-	if (argc != 6 && argc != 7)
+	if (argc < 6 || argc > 8)
 		return 2;
 	return blk_steps_run(&(struct blk_steps_how){
 		.packed = !strcmp(argv[1], "packed"),
@@ -134,5 +141,6 @@ int main(int argc, char **argv)
 		.poll = !strcmp(argv[3], "poll"),
 		.depth = (unsigned int)atoi(argv[4]),
 		.image = argv[6],
+		.uring = argc == 8,
 	}, strtoul(argv[5], NULL, 10));
 }

@@ -185,7 +185,7 @@ void model_publish(struct model *m)
 
 /*
  * Kick if the device wants it.  Once it has asked, it wants a kick for what lies where it waits;
- * once it has found something, none, but with a split ring's event index it cannot say so.
+ * once it has found something, none.
  */
 void model_decide(struct model *m)
 {
@@ -196,7 +196,7 @@ void model_decide(struct model *m)
 	if (m->running && m->armed)
 		model_check(m, kicks == hit);
 	if (m->running && m->disarmed)
-		model_check(m, kicks == (hit && event && !model_packed(m)));
+		model_check(m, !kicks);
 	m->told = m->shown;
 }
 

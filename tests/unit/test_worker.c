@@ -271,6 +271,84 @@ static void check_lines(void *arg)
 	}
 }
 
+/* Wait until nobody looks at the poller any more. */
+static void wait_for_rest(struct finder *f)
+{
+	const struct timespec quiet = { 0, ECHO_QUIET_MS * 1000000 };
+	unsigned int i, looks;
+
+	for (i = 0; i < FE_TIMEOUT_MS / ECHO_QUIET_MS; i++) {
+		looks = atomic_load(&f->looks);
+		nanosleep(&quiet, NULL);
+		if (atomic_load(&f->looks) == looks)
+			return;
+	}
+	ck_abort_msg("the worker does not sleep");
+}
+
+static bool find_nothing(struct vhost_poller *poller)
+{
+	atomic_fetch_add(&container_of(poller, struct finder, poller)->looks, 1);
+	return false;
+}
+
+static void add_patient_finder(void *arg)
+{
+	struct finder *f = arg;
+
+	/* As good as for ever, where a driver is awaited. */
+	vhost_worker_set_poll(f->w, 1000000000);
+	vhost_worker_add_poller(f->w, &f->poller);
+}
+
+/* A request which takes its time.  Whether the driver need not have kicked for the next one. */
+static bool wait_for_store(struct echo *e, struct finder *f, struct fe_ring *ring)
+{
+	uint64_t saved;
+
+	atomic_store(&e->hold, true);
+	echo_add(ring);
+	fe_ring_kick(ring);
+	echo_wait(&e->popped, atomic_load(&e->pushed) + 1);
+	wait_for_rest(f);
+	echo_release(e, 0);
+	echo_get(ring);
+	saved = ring->stats.kicks_saved;
+	echo_check(ring, 8);
+	return ring->stats.kicks_saved > saved;
+}
+
+/* With all requests in work there is nothing to look for; when one goes back there is. */
+START_TEST(it_polls_for_drivers_and_sleeps_while_a_store_works)
+{
+	const uint64_t events = _i % 2 ? FE_BIT(VIRTIO_RING_F_EVENT_IDX) : 0;
+	const uint64_t format = _i / 2 ? FE_BIT(VIRTIO_F_RING_PACKED) : 0;
+	struct finder f = { .poller.poll = find_nothing };
+	struct vhost_queue_stats stats = { 0 };
+	struct echo_rings r;
+	unsigned int i;
+	struct echo e;
+
+	echo_start(&e, 1, 0);
+	f.w = e.workers[0];
+	echo_up(&e, &r, 1, 16, events | format);
+	vhost_worker_call(f.w, add_patient_finder, &f);
+	/* On a busy machine the first windows may be too short for the driver. */
+	for (i = 0; i < 100 && !wait_for_store(&e, &f, &r.ring[0]); i++)
+		;
+	ck_assert_uint_lt(i, 100);
+	/* Soon drivers are awaited for minutes, but not when it is not their turn. */
+	for (i = 0; i < 10000 && stats.poll_hits < 50; i++) {
+		echo_check(&r.ring[0], 8);
+		echo_stats(&e, 0, &stats);
+	}
+	wait_for_store(&e, &f, &r.ring[0]);
+	vhost_worker_call(f.w, del_finder, &f);
+	echo_down(&e, &r);
+	echo_stop(&e);
+}
+END_TEST
+
 START_TEST(queues_share_no_cache_line)
 {
 	struct echo_rings r;
@@ -389,6 +467,7 @@ int main(void)
 	tcase_add_test(tc, no_fd_is_left);
 	tcase_add_test(tc, pollers_are_looked_at_while_it_polls);
 	tcase_add_loop_test(tc, polling_serves_without_kicks_and_rests_afterwards, 0, 2);
+	tcase_add_loop_test(tc, it_polls_for_drivers_and_sleeps_while_a_store_works, 0, 4);
 	tcase_add_test(tc, queues_share_no_cache_line);
 	tcase_add_test(tc, device_in_the_callers_event_loop);
 	suite_add_tcase(suite, tc);
