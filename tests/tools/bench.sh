@@ -261,7 +261,7 @@ runs "two, of which one has packed rings" "^per second .*(.*)" compare --rounds=
 	"${a[@]}" -- "${b[@]}" --packed=off
 runs "two of different types" "^per second .*(.*)" compare scsi --second=blk --rounds=1 --requests=500 -- \
 	"$top_builddir/scsi/vhost-user-scsi" --socket-path={} --lun=0,file=a.img -- "${b[@]}"
-runs "two networks, by time" "3 rounds of 0.05 s" compare net --rounds=3 --time-ms=50 --poll -- \
+runs "two networks, by time" "3 rounds of 0.2 s" compare net --rounds=3 --time-ms=200 --poll -- \
 	"$top_builddir/net/vhost-user-net" --socket-path={} --port=null -- \
 	"$top_builddir/net/vhost-user-net" --socket-path={} --port=null
 equal "they leave nothing behind" "$before" "$(listing)"
