@@ -632,11 +632,12 @@ size_t vhost_req_read(const struct vhost_req *req, size_t off, void *buf, size_t
 
 size_t vhost_req_write(const struct vhost_req *req, size_t off, const void *buf, size_t n)
 {
-	const struct iovec *last = req->in + req->in_cnt - 1;
 	size_t done;
 
 	/* A status, mostly: what ends the request, within its last element. */
 	if (likely(req->in_cnt && n == 1 && off == req->in_len - 1)) {
+		const struct iovec *last = &req->in[req->in_cnt - 1];
+
 		*((uint8_t *)last->iov_base + last->iov_len - 1) = *(const uint8_t *)buf;
 		slot_touch(slot_of(req), req->in_len);
 		return 1;

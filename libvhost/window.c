@@ -21,10 +21,10 @@
  * looks again.  That is one sleep and no kick for each request.  Stores which are done at once
  * (memory, the page cache) have the driver's window only.
  *
- * Of each window this holds.  Polling pays when the next request comes soon, and when the one who sends it has a processor to
- * run on meanwhile.  Neither can be known, but whether it did pay last time is: the
- * window doubles with each finding up to its maximum, and is quartered with each time that it ends
- * in vain, soon to nothing.
+ * Of each window this holds.  Polling pays when the next request comes soon, and when the one who
+ * sends it has a processor to run on meanwhile.  Neither can be known, but whether it did pay
+ * last time is: the window doubles with each finding up to its maximum, and is quartered with
+ * each time that it ends in vain, soon to nothing.
  *
  * A worker which does not poll finds nothing, so it tries again when work keeps coming soon after
  * it fell asleep.  Each window in vain quadruples how often that has to happen before the next

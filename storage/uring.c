@@ -5,9 +5,9 @@
  * What a commit finds could go to the kernel in one call.  But a disk which has nothing to do would
  * wait meanwhile, for as long as all of that takes to be prepared.  So no more is gathered than the
  * kernel has in work, and no more than URING_GATHER: it gets 1, 1, 2, 4, 8, 8 and so on, and works
- * while we prepare the next ones.  Of random reads that was measured to bring an eighth more than
- * one call when 32 of them come and go together, and a twelfth with 128; a call for each one brings
- * no more, and costs a tenth of the processor time.
+ * while we prepare the next ones.  That made random reads faster where 32 of them come and go
+ * together, by a few to ten percent; a call for each one makes them no faster still, and costs a
+ * tenth more of the processor's time.
  *
  * Reads, writes and flushes go through the ring; FUA is RWF_DSYNC.  Discard and write
  * zeroes go to the pool: the kernel would hand them to a thread of its own just the same.

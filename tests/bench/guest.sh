@@ -73,14 +73,18 @@ ticks()
 # tcp NAME [-R]: KiB per second and how many there were, from the guest with -R, to it without.
 tcp()
 {
-	local address=10.9.10.2
+	local address=10.9.10.2 try
 
 	[ "$1" = ours ] || address=10.9.11.2
-	timeout $((each + 30)) iperf3 -J -t "$each" -c $address ${2:+"$2"} | awk '
-		/"sum_received"/ { sum = 1 }
+	# The server may be about to end what it did before.
+	for try in 1 2 3; do
+		timeout $((each + 30)) iperf3 -J -t "$each" -c $address ${2:+"$2"} >"$tmp/iperf" && break
+		sleep 0.$try
+	done
+	awk '	/"sum_received"/ { sum = 1 }
 		sum && /"bytes"/ { gsub(/[^0-9]/, ""); bytes = $0 }
 		sum && /"bits_per_second"/ { sub(/.*: */, ""); sub(/,.*/, ""); rate = $0; sum = 0 }
-		END { if (!bytes) exit 1; printf "%.0f %.0f\n", rate / 8192, bytes / 1024 }'
+		END { if (!bytes) exit 1; printf "%.0f %.0f\n", rate / 8192, bytes / 1024 }' "$tmp/iperf"
 }
 
 # disk NAME RW DEPTH: requests per second and how many there were.
@@ -106,22 +110,22 @@ turn()
 		'BEGIN { printf "%.0f %.4g\n", rate, ticks / hz * 1e9 / count }'
 }
 
-# measure FILE COMMAND [ARG...]: a round; the command is given whose device it is about.
+# measure FILE COMMAND [ARG...]: a round; the command is given whose device it is about.  A round
+# which fails does not count.
 measure()
 {
-	local file=$results/$1 what=$2 first second order=(ours qemu)
+	local file=$1 what=$2 order=(ours qemu) name
 
 	shift 2
 	((round % 2)) && order=(qemu ours)
-	number=$((number + 1))
-	first=$(turn "$what" "${order[0]}" "$@") || finish
-	number=$((number + 1))
-	second=$(turn "$what" "${order[1]}" "$@") || finish
-	if ((round % 2)); then
-		echo "$second $first"
-	else
-		echo "$first $second"
-	fi >>"$file"
+	for name in "${order[@]}"; do
+		number=$((number + 1))
+		if ! turn "$what" "$name" "$@" >"$tmp/turn-$name"; then
+			echo "# $file: round $((round + 1)) failed with the device $name"
+			return
+		fi
+	done
+	paste -d' ' "$tmp"/turn-{ours,qemu} >>"$results/$file"
 }
 
 # column N FILE: its median.

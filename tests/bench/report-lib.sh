@@ -134,7 +134,7 @@ compared()
 # cost more than ten minutes.
 tries()
 {
-	if ((SECONDS < 240)); then
+	if ((SECONDS < 120)); then
 		echo 3
 	else
 		echo 1
