@@ -34,6 +34,7 @@
 #define TAP_WARMUP_NS	50000000u
 #define TAP_PACED_DEPTH	16u
 #define TAP_QUEUE	(8192 + 64)
+#define TAP_STOP_TRIES	1000u		/* looks at a process which is to stop, some microseconds each */
 #define TAP_OFFLOADS	(FE_BIT(VIRTIO_NET_F_CSUM) | FE_BIT(VIRTIO_NET_F_HOST_TSO4) | \
 			 FE_BIT(VIRTIO_NET_F_GUEST_CSUM) | FE_BIT(VIRTIO_NET_F_GUEST_TSO4))
 
@@ -79,10 +80,37 @@ void tap_run_on(unsigned int core)
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
+/* Whether /proc says that the process stands still, or that it is not there any more. */
+static bool tap_is_stopped(pid_t pid)
+{
+	char path[40], text[200] = "";
+	const char *state;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return true;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = '\0';
+	fclose(f);
+	state = strrchr(text, ')');
+	return !state || strchr("TtZX", state[2]);
+}
+
+/*
+ * Its clock is late for up to a tick of the kernel as long as it runs on another core, and right
+ * once it stands still.
+ */
 void tap_pause(const struct tap_target *t)
 {
-	if (t->pid)
-		kill(t->pid, SIGSTOP);
+	unsigned int tries;
+
+	if (!t->pid)
+		return;
+	kill(t->pid, SIGSTOP);
+	for (tries = 0; tries < TAP_STOP_TRIES && !tap_is_stopped(t->pid); tries++)
+		;
 }
 
 void tap_resume(const struct tap_target *t)
@@ -93,9 +121,10 @@ void tap_resume(const struct tap_target *t)
 
 void tap_prepare(struct tap_target *t, unsigned int n)
 {
-	uint64_t start = load_clock(), cpu = tap_clock(t->clock);
+	uint64_t start = load_clock(), cpu;
 
 	tap_pause(t);
+	cpu = tap_clock(t->clock);
 	tap_check(t, "filling the tap", wire_fill(&t->wire, n));
 	t->idle_cpu_ns += tap_clock(t->clock) - cpu;
 	t->idle_ns += load_clock() - start;
@@ -118,6 +147,17 @@ static uint64_t target_drive(struct tap_target *t, uint64_t ns)
 	return t->bare ? tap_bare_drive(t, until) : tap_guest_drive(t, until);
 }
 
+/* CPU time so far, without that in which it was not to do anything; it stands still for a moment. */
+static uint64_t target_cpu(const struct tap_target *t)
+{
+	uint64_t cpu;
+
+	tap_pause(t);
+	cpu = tap_clock(t->clock) - t->idle_cpu_ns;
+	tap_resume(t);
+	return cpu;
+}
+
 static struct turn target_turn(struct tap_target *t)
 {
 	struct load_count count = { 0 };
@@ -130,15 +170,17 @@ static struct turn target_turn(struct tap_target *t)
 	target_drive(t, TAP_WARMUP_NS);
 	if (!t->bare)
 		load_reset(&t->load);
+	cpu = target_cpu(t);
 	time = tap_time(t);
-	cpu = tap_clock(t->clock) - t->idle_cpu_ns;
 	n = target_drive(t, t->bench->time_ms * UINT64_C(1000000));
+	time = tap_time(t) - time;
+	cpu = target_cpu(t) - cpu;
 	tap_check(t, "not one packet came", n ? 0 : -ETIMEDOUT);
 	if (!t->bare)
 		count = load_count(&t->load);
 	turn = (struct turn){
-		.rate = (double)n * 1e9 / (double)(tap_time(t) - time),
-		.cpu = (double)(tap_clock(t->clock) - t->idle_cpu_ns - cpu) / (double)n,
+		.rate = (double)n * 1e9 / (double)time,
+		.cpu = (double)cpu / (double)n,
 		.kicks = (double)count.kicks / (double)n,
 		.interrupts = (double)count.interrupts / (double)n,
 	};
