@@ -96,7 +96,7 @@ kernel_log_of()
 # to the guest's log, and the second one's, where its kernel writes, to another.
 qemu()
 {
-	local name=$1 files log kernel_log keyboard device_args size=$((memory * 1024 + memory_rest))
+	local name=$1 files log kernel_log keyboard device_args smp=() size=$((memory * 1024 + memory_rest))
 
 	files=$(files_of "$1") log=$(log_of "$1") kernel_log=$(kernel_log_of "$1")
 	set_device_args "$2"
@@ -104,7 +104,10 @@ qemu()
 	mkfifo "$files.keyboard"
 	exec {keyboard}<>"$files.keyboard"
 	keyboards[$name]=$keyboard
-	timeout -k 5 "${guest_deadline:-900}" qemu-system-x86_64 -accel tcg,thread=multi \
+	# A guest which can have one processor only is emulated without memory barriers, which its
+	# driver and a device in another process need: then an interrupt is lost now and then.
+	[[ " ${qemu_args[*]} " == *" -smp "* ]] || smp=(-smp 1,maxcpus=2)
+	timeout -k 5 "${guest_deadline:-900}" qemu-system-x86_64 -accel tcg,thread=multi "${smp[@]}" \
 		-m "${size}K$memory_properties" -numa node,memdev=m \
 		-object "memory-backend-memfd,id=m,size=${size}K,share=on" \
 		-display none -nodefaults -action reboot=$on_reboot \

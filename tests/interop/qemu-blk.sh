@@ -21,7 +21,7 @@ test_queues()
 	first=$(pattern "first $n" $bytes | sum)
 	second=$(pattern "second $n" $bytes | sum)
 	third=$(pattern "third $n" $bytes | sum)
-	qemu_args=(-smp "$n")
+	qemu_args=(-smp "$n,maxcpus=$((n + 1))")
 
 	image "disk$n" 64M
 	start_daemon "disk$n" --blk-file="$image" --serial=first-light --num-queues="$n"
