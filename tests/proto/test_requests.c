@@ -136,6 +136,26 @@ START_TEST(completions_of_one_round_are_one_signal)
 }
 END_TEST
 
+/* A request of one byte, with room for an answer. */
+static void add_byte(struct echo_rings *r, unsigned int value, size_t room)
+{
+	uint8_t *out = fe_mem_alloc(&r->mem, 1, 1);
+	struct iovec o = { out, 1 }, in = { fe_mem_alloc(&r->mem, room, 1), room };
+
+	*out = (uint8_t)value;
+	ck_assert_int_ge(fe_ring_add(&r->ring[0], &o, 1, &in, 1, out), 0);
+}
+
+/* The byte of the next one which is done, and the length of its answer. */
+static unsigned int get_byte(struct echo_rings *r, uint32_t *len)
+{
+	void *cookie;
+
+	ck_assert_int_eq(fe_ring_wait(&r->ring[0], FE_TIMEOUT_MS), 0);
+	ck_assert_int_eq(fe_ring_get(&r->ring[0], &cookie, len), 1);
+	return *(uint8_t *)cookie;
+}
+
 /* Takes ten and gives them back together, with lengths and then without. */
 static void kick_together(struct vhost_queue *q)
 {
@@ -160,23 +180,15 @@ START_TEST(pushed_together)
 	struct echo e;
 	uint32_t len;
 	unsigned int i;
-	void *cookie;
 
 	echo_start_as(&e, WORKERS, flags, kick_together);
 	echo_up(&e, &r, 1, 128, FORMAT | (flags ? FE_BIT(VIRTIO_F_IN_ORDER) : 0));
-	for (i = 0; i < 40; i++) {
-		uint8_t *out = fe_mem_alloc(&r.mem, 1, 1);
-		struct iovec o = { out, 1 }, in = { fe_mem_alloc(&r.mem, 16, 1), 16 };
-
-		/* The first of each ten says how. */
-		*out = i / 10 % 2;
-		ck_assert_int_ge(fe_ring_add(&r.ring[0], &o, 1, &in, 1, out), 0);
-	}
+	/* The first of each ten says how. */
+	for (i = 0; i < 40; i++)
+		add_byte(&r, i / 10 % 2, 16);
 	fe_ring_submit(&r.ring[0]);
 	for (i = 0; i < 40; i++) {
-		ck_assert_int_eq(fe_ring_wait(&r.ring[0], FE_TIMEOUT_MS), 0);
-		ck_assert_int_eq(fe_ring_get(&r.ring[0], &cookie, &len), 1);
-		ck_assert_uint_eq(*(uint8_t *)cookie, i / 10 % 2);
+		ck_assert_uint_eq(get_byte(&r, &len), i / 10 % 2);
 		ck_assert_uint_eq(len, i / 10 % 2 ? MIN(2 * (i % 10), 16) : 0);
 	}
 	echo_stats(&e, 0, &stats);
@@ -208,23 +220,14 @@ START_TEST(requests_given_back_come_again_in_order)
 	struct echo e;
 	uint32_t len;
 	unsigned int i;
-	void *cookie;
 
 	echo_start_with(&e, WORKERS, kick_unpop);
 	echo_up(&e, &r, 1, 64, EVENT_IDX | FORMAT);
-	for (i = 0; i < 30; i++) {
-		uint8_t *out = fe_mem_alloc(&r.mem, 1, 1);
-		struct iovec o = { out, 1 }, in = { fe_mem_alloc(&r.mem, 1, 1), 1 };
-
-		*out = (uint8_t)i;
-		ck_assert_int_ge(fe_ring_add(&r.ring[0], &o, 1, &in, 1, out), 0);
-	}
+	for (i = 0; i < 30; i++)
+		add_byte(&r, i, 1);
 	fe_ring_submit(&r.ring[0]);
-	for (i = 0; i < 30; i++) {
-		ck_assert_int_eq(fe_ring_wait(&r.ring[0], FE_TIMEOUT_MS), 0);
-		ck_assert_int_eq(fe_ring_get(&r.ring[0], &cookie, &len), 1);
-		ck_assert_uint_eq(*(uint8_t *)cookie, i);
-	}
+	for (i = 0; i < 30; i++)
+		ck_assert_uint_eq(get_byte(&r, &len), i);
 	echo_stats(&e, 0, &stats);
 	ck_assert_uint_eq(stats.requests, 30);
 	echo_down(&e, &r);
