@@ -61,6 +61,7 @@ static int aio_open(struct storage *st, const struct storage_params *params,
 			  AIO_THREADS);
 }
 
+static void aio_start(struct file_chan *fc, struct storage_io *io);
 static bool aio_look(struct notify *n);
 
 static void aio_close_context(struct aio_chan *a)
@@ -94,7 +95,7 @@ static int aio_chan_open(struct storage_chan *chan)
 	struct aio_chan *a = to_aio(chan);
 	int err;
 
-	err = file_chan_open(&a->fc);
+	err = file_chan_open(&a->fc, aio_start);
 	if (err)
 		return err;
 	err = aio_open_context(a);
@@ -130,15 +131,15 @@ static void aio_prep(const struct aio_chan *a, struct iocb *cb, struct storage_i
 	cb->data = io;
 }
 
-static void aio_submit(struct storage_chan *chan, struct storage_io *io)
+static void aio_start(struct file_chan *fc, struct storage_io *io)
 {
-	struct aio_chan *a = to_aio(chan);
+	struct aio_chan *a = container_of(fc, struct aio_chan, fc);
 	struct iocb *cb = (struct iocb *)&io->engine;
 
-	if (inline_try(&a->fc, io))
+	if (inline_try(fc, io))
 		return;
-	if (io->op == STORAGE_FLUSH || !file_begin(a->fc.file, io)) {
-		pool_submit(&a->fc.pool, io);
+	if (io->op == STORAGE_FLUSH || !file_begin(fc->file, io)) {
+		pool_submit(&fc->pool, io);
 		return;
 	}
 	aio_prep(a, cb, io);
@@ -150,7 +151,7 @@ static void aio_end(struct aio_chan *a, struct storage_io *io, long res)
 	int err;
 
 	if (file_end(a->fc.file, io, res, &err))
-		storage_complete(io, err);
+		merge_complete(io, err);
 	else
 		pool_submit(&a->fc.pool, io);
 }
@@ -159,9 +160,11 @@ static void aio_commit(struct storage_chan *chan)
 {
 	struct aio_chan *a = to_aio(chan);
 	struct iocb **cb = a->batch;
-	unsigned int left = a->batch_cnt;
+	unsigned int left;
 	int n;
 
+	merge_flush(&a->fc);
+	left = a->batch_cnt;
 	a->batch_cnt = 0;
 	while (left) {
 		n = io_submit(a->ctx, (long)left, cb);
@@ -201,7 +204,7 @@ const struct storage_ops aio_ops = {
 	.close = file_stop,
 	.chan_open = aio_chan_open,
 	.chan_close = aio_chan_close,
-	.submit = aio_submit,
+	.submit = merge_submit,
 	.commit = aio_commit,
 	.resize = file_resize,
 };

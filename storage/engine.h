@@ -19,8 +19,12 @@ struct file;
 
 /* Bits of storage_io.how, beside those of storage_io.flags. */
 #define HOW_LOCKED	(1u << 8)	/* holds the file's rmw lock, see file_begin() */
-#define HOW_BOUNCED	(1u << 9)	/* for the statistics */
+#define HOW_JOINT	(1u << 9)	/* stands for several, see merge.c */
+/* For the statistics: */
 #define HOW_HELPED	(1u << 10)
+#define HOW_BOUNCED	(1u << 11)
+#define HOW_MERGED	(1u << 12)
+#define HOW_NOTES	(HOW_HELPED | HOW_BOUNCED | HOW_MERGED)
 
 /* Where the reason of a failed open goes. */
 struct storage_why {

@@ -368,15 +368,26 @@ int file_resize(struct storage *st, uint64_t *size, const struct storage_why *wh
 	return err ? storage_why(why, err, "%s", strerror(-err)) : 0;
 }
 
-int file_chan_open(struct file_chan *fc)
+int file_chan_open(struct file_chan *fc,
+		   void (*start)(struct file_chan *fc, struct storage_io *io))
 {
+	int err;
+
 	fc->file = fc->chan.st->file;
-	return pool_chan_open(&fc->pool, fc->file->pool, &fc->chan);
+	fc->start = start;
+	err = merge_open(&fc->merge);
+	if (err)
+		return err;
+	err = pool_chan_open(&fc->pool, fc->file->pool, &fc->chan);
+	if (err)
+		merge_close(&fc->merge);
+	return err;
 }
 
 void file_chan_close(struct file_chan *fc)
 {
 	pool_chan_close(&fc->pool);
+	merge_close(&fc->merge);
 }
 
 /*

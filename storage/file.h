@@ -2,7 +2,8 @@
 /*
  * Images which are files or block devices: what their engines share.
  *
- * An operation on a file is done in one of three ways:
+ * Neighbours become one operation first (merge.c).  An operation on a file is then done in one
+ * of three ways:
  *
  *   inline.c   at once, by a system call which does not wait for a disk;
  *   an engine  (uring.c, aio.c) hands it to the kernel and hears of its end later, if
@@ -22,6 +23,7 @@
 #include <stdatomic.h>
 
 #include "storage/engine.h"
+#include "storage/merge.h"
 #include "storage/pool.h"
 
 /* Above this a transfer is copied in pieces.  The kernel's limit is 2 GiB less a page. */
@@ -64,6 +66,9 @@ struct file_chan {
 	struct storage_chan chan;
 	struct file *file;
 	struct pool_chan pool;
+	struct merge merge;
+	/* The engine's: do io, which ends with merge_complete(); some of it may wait for commit. */
+	void (*start)(struct file_chan *fc, struct storage_io *io);
 };
 
 /* Open params->path and describe it. */
@@ -79,7 +84,9 @@ void file_stop(struct storage *st);
 /* Of all engines. */
 int file_resize(struct storage *st, uint64_t *size, const struct storage_why *why);
 
-int file_chan_open(struct file_chan *fc);
+/* Of all engines, with what becomes fc->start. */
+int file_chan_open(struct file_chan *fc,
+		   void (*start)(struct file_chan *fc, struct storage_io *io));
 void file_chan_close(struct file_chan *fc);
 
 /* Whether the kernel can take the read or write as it is. */

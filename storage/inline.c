@@ -60,6 +60,6 @@ bool inline_try(struct file_chan *fc, struct storage_io *io)
 		return false;
 	}
 	io->chan->stats.inlined++;
-	storage_complete(io, 0);
+	merge_complete(io, 0);
 	return true;
 }

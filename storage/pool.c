@@ -192,7 +192,7 @@ static bool pool_look(struct notify *n)
 	io_list_move(&done, &pc->done);
 	pthread_mutex_unlock(&pc->lock);
 	while ((io = io_list_take(&done)))
-		storage_complete(io, io->result);
+		merge_complete(io, io->result);
 	storage_commit(pc->chan);
 	return true;
 }

@@ -97,6 +97,13 @@ static int storage_check(const struct storage_chan *chan, const struct storage_i
 	return 0;
 }
 
+static void storage_note(struct storage_stats *stats, unsigned int how)
+{
+	stats->helped += !!(how & HOW_HELPED);
+	stats->bounced += !!(how & HOW_BOUNCED);
+	stats->merged += !!(how & HOW_MERGED);
+}
+
 static void storage_finish(struct storage_io *io)
 {
 	struct storage_stats *stats = &io->chan->stats;
@@ -106,10 +113,8 @@ static void storage_finish(struct storage_io *io)
 		stats->errors[io->op]++;
 	else
 		stats->bytes[io->op] += io->len;
-	if (io->how & HOW_HELPED)
-		stats->helped++;
-	if (io->how & HOW_BOUNCED)
-		stats->bounced++;
+	if (unlikely(io->how & HOW_NOTES))
+		storage_note(stats, io->how);
 	io->done(io, io->result);
 }
 

@@ -214,9 +214,10 @@ struct storage_stats {
 	uint64_t ops[STORAGE_OPS];	/* completed, errors included */
 	uint64_t errors[STORAGE_OPS];
 	uint64_t bytes[STORAGE_OPS];	/* of those without error */
-	uint64_t inlined;		/* completed within storage_submit() by a system call */
+	uint64_t inlined;		/* system calls at once, each of which completed one or several */
 	uint64_t helped;		/* completed by a helper thread */
 	uint64_t bounced;		/* went through a copy */
+	uint64_t merged;		/* done together with a neighbour, in one call */
 };
 /* On the channel's worker. */
 void storage_chan_stats(const struct storage_chan *chan, struct storage_stats *stats);

@@ -17,9 +17,15 @@ static int threads_open(struct storage *st, const struct storage_params *params,
 	return file_start(st, params, why, try_inline, THREADS_DEFAULT);
 }
 
+static void threads_start(struct file_chan *fc, struct storage_io *io)
+{
+	if (!inline_try(fc, io))
+		pool_submit(&fc->pool, io);
+}
+
 static int threads_chan_open(struct storage_chan *chan)
 {
-	return file_chan_open(container_of(chan, struct file_chan, chan));
+	return file_chan_open(container_of(chan, struct file_chan, chan), threads_start);
 }
 
 static void threads_chan_close(struct storage_chan *chan)
@@ -27,17 +33,12 @@ static void threads_chan_close(struct storage_chan *chan)
 	file_chan_close(container_of(chan, struct file_chan, chan));
 }
 
-static void threads_submit(struct storage_chan *chan, struct storage_io *io)
+static void threads_commit(struct storage_chan *chan)
 {
 	struct file_chan *fc = container_of(chan, struct file_chan, chan);
 
-	if (!inline_try(fc, io))
-		pool_submit(&fc->pool, io);
-}
-
-static void threads_commit(struct storage_chan *chan)
-{
-	pool_commit(&container_of(chan, struct file_chan, chan)->pool);
+	merge_flush(fc);
+	pool_commit(&fc->pool);
 }
 
 const struct storage_ops threads_ops = {
@@ -47,7 +48,7 @@ const struct storage_ops threads_ops = {
 	.close = file_stop,
 	.chan_open = threads_chan_open,
 	.chan_close = threads_chan_close,
-	.submit = threads_submit,
+	.submit = merge_submit,
 	.commit = threads_commit,
 	.resize = file_resize,
 };

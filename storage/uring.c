@@ -85,6 +85,7 @@ static int uring_open(struct storage *st, const struct storage_params *params,
 			  f->direct ? URING_THREADS : URING_WRITERS);
 }
 
+static void uring_start(struct file_chan *fc, struct storage_io *io);
 static bool uring_look(struct notify *n);
 
 static int uring_open_ring(struct uring_chan *u)
@@ -106,7 +107,7 @@ static int uring_chan_open(struct storage_chan *chan)
 	struct uring_chan *u = to_uring(chan);
 	int err;
 
-	err = file_chan_open(&u->fc);
+	err = file_chan_open(&u->fc, uring_start);
 	if (err)
 		return err;
 	err = uring_open_ring(u);
@@ -173,17 +174,16 @@ static void uring_gather(struct uring_chan *u, struct storage_io *io)
 		uring_enter(u);
 }
 
-static void uring_submit(struct storage_chan *chan, struct storage_io *io)
+static void uring_start(struct file_chan *fc, struct storage_io *io)
 {
-	struct uring_chan *u = to_uring(chan);
-	struct file *f = u->fc.file;
+	struct file *f = fc->file;
 
-	if (inline_try(&u->fc, io))
+	if (inline_try(fc, io))
 		return;
 	if (uring_suits(f, io) && file_begin(f, io))
-		uring_gather(u, io);
+		uring_gather(container_of(fc, struct uring_chan, fc), io);
 	else
-		pool_submit(&u->fc.pool, io);
+		pool_submit(&fc->pool, io);
 }
 
 static void uring_end(struct uring_chan *u, struct storage_io *io, int res)
@@ -191,7 +191,7 @@ static void uring_end(struct uring_chan *u, struct storage_io *io, int res)
 	int err;
 
 	if (file_end(u->fc.file, io, res, &err))
-		storage_complete(io, err);
+		merge_complete(io, err);
 	else
 		pool_submit(&u->fc.pool, io);
 }
@@ -223,6 +223,7 @@ static void uring_commit(struct storage_chan *chan)
 	struct uring_chan *u = to_uring(chan);
 
 	do {
+		merge_flush(&u->fc);
 		uring_enter(u);
 	} while (uring_reap(u));
 	pool_commit(&u->fc.pool);
@@ -245,7 +246,7 @@ const struct storage_ops uring_ops = {
 	.close = file_stop,
 	.chan_open = uring_chan_open,
 	.chan_close = uring_chan_close,
-	.submit = uring_submit,
+	.submit = merge_submit,
 	.commit = uring_commit,
 	.resize = file_resize,
 };

@@ -3,9 +3,10 @@
  * Reads through a disk, so many at a time, for counting what they cost.  Instructions of a request
  * are executed within stepped_run().
  *
- *   blk_steps split|packed direct|indirect poll|irq DEPTH REQUESTS [IMAGE [uring]]
+ *   blk_steps split|packed direct|indirect poll|irq DEPTH REQUESTS [IMAGE [auto|uring [adjacent]]]
  *					prints how many there were; without image, the null engine;
- *					uring: with io_uring and O_DIRECT
+ *					uring: with io_uring and O_DIRECT; adjacent: each begins
+ *					where the one before ends, otherwise there is a gap
  *   blk_steps optimized		whether it makes sense to count instructions
  */
 #include <event2/event.h>
@@ -37,6 +38,7 @@ struct blk_steps_how {
 	unsigned int depth;
 	const char *image;		/* NULL: none */
 	bool uring;			/* the image as a disk */
+	bool adjacent;			/* no gaps between the requests of a batch */
 };
 
 static void blk_steps_create(struct blk_steps *s, const struct blk_steps_how *how)
@@ -89,8 +91,9 @@ static void blk_steps_close(struct blk_steps *s)
 	fe_mem_free(&s->mem);
 }
 
-static void blk_steps_batch(struct blk_steps *s, unsigned int depth, bool irq)
+static void blk_steps_batch(struct blk_steps *s, const struct blk_steps_how *how)
 {
+	const unsigned int depth = how->depth, step = how->adjacent ? LEN : 2 * LEN;
 	struct fe_blk_req *req;
 	unsigned int i;
 
@@ -98,11 +101,11 @@ static void blk_steps_batch(struct blk_steps *s, unsigned int depth, bool irq)
 		req = fe_blk_get(&s->fb);
 		stepped_check(req);
 		req->type = VIRTIO_BLK_T_IN;
-		req->sector = i * (LEN / FE_BLK_SECTOR);
+		req->sector = i * (step / FE_BLK_SECTOR);
 		req->len = LEN;
 		stepped_check(!fe_blk_add(&s->fb, req));
 	}
-	if (irq)
+	if (!how->poll)
 		stepped_check(!fe_ring_irq_on(&s->ring));
 	fe_ring_submit(&s->ring);
 	stepped_run(&s->s);
@@ -123,7 +126,7 @@ static int blk_steps_run(const struct blk_steps_how *how, unsigned long requests
 	stepped_check(how->depth && how->depth * 3 <= RING);
 	blk_steps_open(&s, how);
 	for (n = 0; n < requests; n += how->depth)
-		blk_steps_batch(&s, how->depth, !how->poll);
+		blk_steps_batch(&s, how);
 	blk_steps_close(&s);
 	printf("%lu\n", n);
 	return 0;
@@ -133,7 +136,7 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "optimized"))
 		return !stepped_is_optimized();
-	if (argc < 6 || argc > 8)
+	if (argc < 6 || argc > 9)
 		return 2;
 	return blk_steps_run(&(struct blk_steps_how){
 		.packed = !strcmp(argv[1], "packed"),
@@ -141,6 +144,7 @@ int main(int argc, char **argv)
 		.poll = !strcmp(argv[3], "poll"),
 		.depth = (unsigned int)atoi(argv[4]),
 		.image = argv[6],
-		.uring = argc == 8,
+		.uring = argc > 7 && !strcmp(argv[7], "uring"),
+		.adjacent = argc > 8,
 	}, strtoul(argv[5], NULL, 10));
 }
