@@ -140,7 +140,7 @@ static void take_step(struct fx *fx, struct fx_op *op, const struct step *step, 
 START_TEST(no_neighbours)
 {
 	struct storage_params p = { 0 };
-	char *buf = blocks(4);
+	char *buf = blocks(4 * STEPS);
 	uint64_t before = 0;
 	unsigned int i, k;
 	struct fx fx;
@@ -151,7 +151,7 @@ START_TEST(no_neighbours)
 		/* far away from all others, whose place may be held */
 		fx_do(&fx, STORAGE_READ, 0, MIB / 2, BLOCK, buf);
 		for (k = 0; k < STEPS; k++)
-			take_step(&fx, &ops[k], &others[i].steps[k], buf);
+			take_step(&fx, &ops[k], &others[i].steps[k], buf + k * 4 * BLOCK);
 		for (k = 0; k < STEPS; k++)
 			ck_assert_int_eq(fx_wait(&fx, &ops[k]), 0);
 		/* With writethrough all writes are FUA writes. */
@@ -177,7 +177,7 @@ static void buffers(struct fx *fx, char *buf, const unsigned int cnt[3])
 	}
 	for (i = 0; i < 3; i++) {
 		for (k = 0; k < cnt[i]; k++)
-			iov[i][k] = (struct iovec){ buf + k * 512, 512 };
+			iov[i][k] = (struct iovec){ buf + (i * 64 + k) * 512, 512 };
 		ops[i].ended = false;
 		ops[i].io.op = STORAGE_READ;
 		ops[i].io.offset = i ? ops[i - 1].io.offset + ops[i - 1].io.len : 0;
@@ -215,7 +215,8 @@ START_TEST(limits)
 	/* 128 KiB are the most: first alone, then 64 and 64, and one of which nobody is left */
 	before = merged(&fx);
 	for (i = 0; i < 4; i++)
-		fx_start(&fx, &ops[i], STORAGE_READ, 0, i * (uint64_t)65536, 65536, buf);
+		fx_start(&fx, &ops[i], STORAGE_READ, 0, i * (uint64_t)65536, 65536,
+			 buf + i * 65536);
 	for (i = 0; i < 4; i++)
 		ck_assert_int_eq(fx_wait(&fx, &ops[i]), 0);
 	ck_assert_uint_eq(merged(&fx) - before, 2);
