@@ -144,6 +144,9 @@ static inline void chain_prefetch_table(const struct chain_env *env, const struc
 	}
 }
 
+/* Bytes of a buffer whose beginning is not worth it: the rest of it takes longer. */
+#define CHAIN_FETCH_MAX	4096u
+
 /*
  * A request was last in the driver's cache.  What the device will look at first, the beginning, is
  * asked for now, so that the requests of a batch come together and not one after another.  As if
@@ -151,9 +154,10 @@ static inline void chain_prefetch_table(const struct chain_env *env, const struc
  * request there, and takes a line faster from another core than it makes one its own which both
  * have.
  */
-static inline void chain_fetch(const void *va)
+static inline void chain_fetch(const void *va, uint32_t len)
 {
-	prefetch_to_write(va);
+	if (likely(len < CHAIN_FETCH_MAX))
+		prefetch_to_write(va);
 }
 
 /*
@@ -173,7 +177,7 @@ chain_add_quickly(struct chain *c, const struct chain_env *env, const struct cha
 		return false;
 	c->iov[i] = (struct iovec){ va, d->len };
 	if (!i)
-		chain_fetch(va);
+		chain_fetch(va, d->len);
 	if (write) {
 		c->in_cnt++;
 		c->in_len = len;
@@ -193,7 +197,7 @@ chain_set_only(struct chain *c, const struct chain_env *env, const struct chain_
 
 	if (d->flags & VRING_DESC_F_NEXT || unlikely(!va))
 		return false;
-	chain_fetch(va);
+	chain_fetch(va, d->len);
 	c->iov[0] = (struct iovec){ va, d->len };
 	c->out_cnt = !write;
 	c->in_cnt = write;
