@@ -58,7 +58,7 @@ struct net_rx {
 	size_t pending;			/* bytes of a packet which is read but has no room; 0: none */
 	size_t covered;			/* how many of them are in buffers; the rest is in spill */
 	struct iovec iov[RX_IOVS];
-	size_t lens[RX_BATCH];		/* of the packets of a burst, bytes */
+	size_t lens[RX_REQS_MAX];	/* of what is about to be pushed, bytes */
 	unsigned int left;		/* packets which may still come in this turn */
 	uint8_t *spill;			/* live only: PORT_HDR_MAX + PORT_PACKET_MAX bytes */
 };

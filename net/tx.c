@@ -76,15 +76,13 @@ static unsigned int tx_gather(struct net_tx *tx, const struct vhost_req *req,
 		tx->iov[1] = (struct iovec){ (uint8_t *)req->out[0].iov_base + skip, len };
 		return 2;
 	}
-	for (i = 0; i < req->out_cnt; i++) {
-		const struct iovec *out = &req->out[i];
-		size_t part = MIN(skip, out->iov_len);
-
-		tx->iov[cnt] = (struct iovec){ (uint8_t *)out->iov_base + part,
-					       out->iov_len - part };
-		cnt += out->iov_len > part;
-		skip -= part;
-	}
+	for (i = 0; skip >= req->out[i].iov_len; i++)
+		skip -= req->out[i].iov_len;
+	/* What is left of the header's last piece, and the others as they are. */
+	cnt += req->out_cnt - i;
+	memcpy(tx->iov + 1, req->out + i, (cnt - 1) * sizeof(tx->iov[0]));
+	tx->iov[1].iov_base = (uint8_t *)tx->iov[1].iov_base + skip;
+	tx->iov[1].iov_len -= skip;
 	return cnt;
 }
 
