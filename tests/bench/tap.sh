@@ -62,6 +62,8 @@ start()
 	wait_for "$socket" $!
 }
 
+# It offers none.
+[[ $a != dpdk && $b != dpdk ]] || options+=(--no-offloads)
 need "$bench_tap" "build it with make check, or set BENCH_TAP"
 begin /tmp
 # Nobody else shall talk.
