@@ -304,7 +304,7 @@ static bool rx_fits(const struct net_rx *rx, const struct iovec *buf, size_t len
 /* rx_burst of ports which have none; a packet which is none ends it, too. */
 static int rx_read_each(struct net_rx *rx, struct port_burst *burst)
 {
-	struct iovec iov[2] = { [1] = burst->spill };
+	struct iovec iov[2] = { [1] = { rx->spill, RX_LARGE } };
 	unsigned int i, n = burst->n;
 	ssize_t len = 0;
 
