@@ -30,6 +30,20 @@ struct net_queue {
 };
 
 /*
+ * Append to an array for the port.  Buffers of a driver often are neighbours, as when it cuts them
+ * from larger pieces: those are one element, and the kernel copies them in one go.
+ */
+static inline unsigned int net_iov_add(struct iovec *iov, unsigned int n, const struct iovec *more)
+{
+	if (n && (uint8_t *)iov[n - 1].iov_base + iov[n - 1].iov_len == more->iov_base) {
+		iov[n - 1].iov_len += more->iov_len;
+		return n;
+	}
+	iov[n] = *more;
+	return n + 1;
+}
+
+/*
  * rx.c
  */
 

@@ -124,29 +124,18 @@ static void rx_push(struct net_rx *rx, unsigned int n, size_t room)
  * A packet
  */
 
-/*
- * Buffers of about want bytes as an array for the port, with the spill behind them.  A driver has
- * many of them one behind the other, as Linux cuts its from larger pieces: they are one element,
- * and the kernel copies to it in one go.
- */
+/* Buffers of about want bytes as an array for the port, with the spill behind them. */
 static unsigned int rx_gather(struct net_rx *rx, size_t want)
 {
 	unsigned int reqs = rx->mergeable ? rx->count : 1, i, j, n = 0;
-	const uint8_t *end = NULL;
 
 	rx->covered = 0;
 	for (i = 0; i < reqs && rx->covered < want && n < RX_IOVS - 1; i++) {
 		const struct vhost_req *req = rx->reqs[rx->first + i];
 
 		for (j = 0; j < req->in_cnt && n < RX_IOVS - 1; j++) {
-			const struct iovec *in = &req->in[j];
-
-			if (in->iov_base == end)
-				rx->iov[n - 1].iov_len += in->iov_len;
-			else
-				rx->iov[n++] = *in;
-			end = (uint8_t *)in->iov_base + in->iov_len;
-			rx->covered += in->iov_len;
+			n = net_iov_add(rx->iov, n, &req->in[j]);
+			rx->covered += req->in[j].iov_len;
 		}
 	}
 	rx->iov[n++] = (struct iovec){ rx->spill, RX_LARGE };

@@ -72,17 +72,12 @@ static unsigned int tx_gather(struct net_tx *tx, const struct vhost_req *req,
 	if (skip + len <= tx->nq.port->ops->tx_whole || unlikely(req->out_cnt >= TX_IOVS))
 		return tx_copy(tx, req, hdr, len);
 	tx->iov[0] = (struct iovec){ hdr, skip };
-	if (likely(req->out_cnt == 1)) {
-		tx->iov[1] = (struct iovec){ (uint8_t *)req->out[0].iov_base + skip, len };
-		return 2;
-	}
 	for (i = 0; skip >= req->out[i].iov_len; i++)
 		skip -= req->out[i].iov_len;
-	/* What is left of the header's last piece, and the others as they are. */
-	cnt += req->out_cnt - i;
-	memcpy(tx->iov + 1, req->out + i, (cnt - 1) * sizeof(tx->iov[0]));
-	tx->iov[1].iov_base = (uint8_t *)tx->iov[1].iov_base + skip;
-	tx->iov[1].iov_len -= skip;
+	tx->iov[cnt++] = (struct iovec){ (uint8_t *)req->out[i].iov_base + skip,
+					 req->out[i].iov_len - skip };
+	while (++i < req->out_cnt)
+		cnt = net_iov_add(tx->iov, cnt, &req->out[i]);
 	return cnt;
 }
 
