@@ -268,7 +268,7 @@ chain_set_table(struct chain *c, const struct chain_env *env, const uint8_t *ent
 			return false;
 		iov[i] = (struct iovec){ hva + off, d.len };
 		if (!i)
-			chain_fetch(hva + off);
+			chain_fetch(hva + off, d.flags & VRING_DESC_F_WRITE);
 		if (d.flags & VRING_DESC_F_WRITE) {
 			in_len += d.len;
 		} else {

@@ -145,15 +145,17 @@ static inline void chain_prefetch_table(const struct chain_env *env, const struc
 }
 
 /*
- * A request was last in the driver's cache.  What the device will look at first, the beginning, is
+ * A request was last in the driver's cache.  What the device will read first, its beginning, is
  * asked for now, so that the requests of a batch come together and not one after another.  As if
- * it were to be written, also if the device will only read it: the driver will write the next
- * request there, and takes a line faster from another core than it makes one its own which both
- * have.
+ * it were to be written: the driver will write the next request there, and takes a line faster
+ * from another core than it makes one its own which both have.  Where the device only writes, that
+ * is for who writes: mostly the kernel, which does not wait for lines, while many such wishes in
+ * a row wait for one another.
  */
-static inline void chain_fetch(const void *va)
+static inline __attribute__((always_inline)) void chain_fetch(const void *va, bool write)
 {
-	prefetch_to_write(va);
+	if (!write)
+		prefetch_to_write(va);
 }
 
 /*
@@ -173,7 +175,7 @@ chain_add_quickly(struct chain *c, const struct chain_env *env, const struct cha
 		return false;
 	c->iov[i] = (struct iovec){ va, d->len };
 	if (!i)
-		chain_fetch(va);
+		chain_fetch(va, write);
 	if (write) {
 		c->in_cnt++;
 		c->in_len = len;
@@ -193,7 +195,7 @@ chain_set_only(struct chain *c, const struct chain_env *env, const struct chain_
 
 	if (d->flags & VRING_DESC_F_NEXT || unlikely(!va))
 		return false;
-	chain_fetch(va);
+	chain_fetch(va, write);
 	c->iov[0] = (struct iovec){ va, d->len };
 	c->out_cnt = !write;
 	c->in_cnt = write;

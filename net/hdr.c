@@ -74,13 +74,19 @@ static bool hdr_judge_gso(const struct virtio_net_hdr_v1 *hdr, size_t len, uint6
 bool hdr_judge(struct virtio_net_hdr_v1 *hdr, size_t len, uint64_t features)
 {
 	/* All other flags are for packets which are received. */
-	hdr->flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
-	/* Most packets have no offload, and then nothing else of the header counts. */
-	if (likely(!hdr->flags && hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE)) {
+	const uint8_t flags = hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+
+	/*
+	 * Most packets have no offload, and then nothing else of the header counts.  Nothing is
+	 * stored before this: the two fields are one load, which would have to wait for the store
+	 * of one of them, and that for all stores to the driver's rings before.
+	 */
+	if (likely(!flags && hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE)) {
 		*hdr = (struct virtio_net_hdr_v1){ 0 };
 		return true;
 	}
-	if (!hdr->flags)
+	hdr->flags = flags;
+	if (!flags)
 		hdr->csum_start = hdr->csum_offset = 0;
 	else if (!hdr_judge_csum(hdr, len, features))
 		return false;

@@ -30,6 +30,20 @@ struct net_queue {
 };
 
 /*
+ * Append to an array for the port.  Buffers of a driver often are neighbours, as when it cuts them
+ * from larger pieces: those are one element, and the kernel copies them in one go.
+ */
+static inline unsigned int net_iov_add(struct iovec *iov, unsigned int n, const struct iovec *more)
+{
+	if (n && (uint8_t *)iov[n - 1].iov_base + iov[n - 1].iov_len == more->iov_base) {
+		iov[n - 1].iov_len += more->iov_len;
+		return n;
+	}
+	iov[n] = *more;
+	return n + 1;
+}
+
+/*
  * rx.c
  */
 
@@ -58,7 +72,7 @@ struct net_rx {
 	size_t pending;			/* bytes of a packet which is read but has no room; 0: none */
 	size_t covered;			/* how many of them are in buffers; the rest is in spill */
 	struct iovec iov[RX_IOVS];
-	size_t lens[RX_BATCH];		/* of the packets of a burst, bytes */
+	size_t lens[RX_REQS_MAX];	/* of what is about to be pushed, bytes */
 	unsigned int left;		/* packets which may still come in this turn */
 	uint8_t *spill;			/* live only: PORT_HDR_MAX + PORT_PACKET_MAX bytes */
 };

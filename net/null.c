@@ -10,6 +10,9 @@
 #include "port.h"
 #include "util.h"
 
+/* Buffers which are on their way from the driver's cache while others are filled. */
+#define NULL_AHEAD	12u
+
 struct null {
 	struct port port;
 	size_t hdr_len;			/* bytes */
@@ -94,7 +97,15 @@ static int null_rx_burst(struct port *port, unsigned int pair, struct port_burst
 	unsigned int i;
 
 	(void)pair;
-	for (i = 0; i < burst->n && len && room == len; i++) {
+	if (!len) {
+		burst->n = 0;
+		return -EAGAIN;
+	}
+	for (i = 0; i < MIN(burst->n, NULL_AHEAD); i++)
+		prefetch_to_write(burst->bufs[i].iov_base);
+	for (i = 0; i < burst->n && room == len; i++) {
+		if (i + NULL_AHEAD < burst->n)
+			prefetch_to_write(burst->bufs[i + NULL_AHEAD].iov_base);
 		room = MIN(len, burst->bufs[i].iov_len);
 		memcpy(burst->bufs[i].iov_base, null->packet, room);
 		burst->lens[i] = len;
@@ -102,7 +113,7 @@ static int null_rx_burst(struct port *port, unsigned int pair, struct port_burst
 	if (unlikely(room < len))
 		memcpy(burst->spill.iov_base, null->packet + room, len - room);
 	burst->n = i;
-	return len ? 0 : -EAGAIN;
+	return 0;
 }
 
 static int null_tx(struct port *port, unsigned int pair, const struct iovec *iov, unsigned int cnt)

@@ -99,14 +99,25 @@ static void rx_give_back(struct net_rx *rx)
 	rx->batch = 1;
 }
 
-/* The first request goes to the driver with len bytes in it. */
-static void rx_push(struct net_rx *rx, size_t len)
+/* Share len bytes out to the first requests, in order: how many have some, one at least. */
+static unsigned int rx_share(struct net_rx *rx, size_t len)
 {
-	struct vhost_req *req = rx->reqs[rx->first++];
+	unsigned int n = 0;
 
-	rx->count--;
-	rx->room -= req->in_len;
-	vhost_req_push(req, len);
+	do {
+		rx->lens[n] = MIN(len, rx->reqs[rx->first + n]->in_len);
+		len -= rx->lens[n++];
+	} while (len);
+	return n;
+}
+
+/* The first n requests, which have room bytes, go to the driver with what lens says. */
+static void rx_push(struct net_rx *rx, unsigned int n, size_t room)
+{
+	vhost_queue_push(rx->nq.queue, rx->reqs + rx->first, rx->lens, n);
+	rx->first += n;
+	rx->count -= n;
+	rx->room -= room;
 }
 
 /*
@@ -119,15 +130,13 @@ static unsigned int rx_gather(struct net_rx *rx, size_t want)
 	unsigned int reqs = rx->mergeable ? rx->count : 1, i, j, n = 0;
 
 	rx->covered = 0;
-	for (i = 0; i < reqs && rx->covered < want; i++) {
+	for (i = 0; i < reqs && rx->covered < want && n < RX_IOVS - 1; i++) {
 		const struct vhost_req *req = rx->reqs[rx->first + i];
 
 		for (j = 0; j < req->in_cnt && n < RX_IOVS - 1; j++) {
-			rx->iov[n++] = req->in[j];
+			n = net_iov_add(rx->iov, n, &req->in[j]);
 			rx->covered += req->in[j].iov_len;
 		}
-		if (n == RX_IOVS - 1)
-			break;
 	}
 	rx->iov[n++] = (struct iovec){ rx->spill, RX_LARGE };
 	return n;
@@ -152,17 +161,6 @@ static void rx_copy_spill(struct net_rx *rx)
 		left -= n;
 		off = 0;
 	}
-}
-
-/* How many requests len bytes, more than 0, take; they are there. */
-static unsigned int rx_count(const struct net_rx *rx, size_t len)
-{
-	size_t room = rx->reqs[rx->first]->in_len;
-	unsigned int i;
-
-	for (i = 1; unlikely(room < len); i++)
-		room += rx->reqs[rx->first + i]->in_len;
-	return i;
 }
 
 /* Where in the header the number of buffers is; that without VIRTIO_NET_F_MRG_RXBUF ends there. */
@@ -193,16 +191,14 @@ static void rx_set_buffers(struct net_rx *rx, unsigned int n)
 /* The packet is complete, and there is room for it: to the driver with it. */
 static void rx_deliver(struct net_rx *rx)
 {
-	unsigned int n = rx_count(rx, rx->pending);
-	size_t len = rx->pending, part;
+	unsigned int n = rx_share(rx, rx->pending);
+	/* All but the last one are full. */
+	size_t room = rx->pending - rx->lens[n - 1] + rx->reqs[rx->first + n - 1]->in_len;
 
 	if (unlikely(rx->pending > rx->covered))
 		rx_copy_spill(rx);
 	rx_set_buffers(rx, n);
-	for (; n; n--, len -= part) {
-		part = MIN(len, rx->reqs[rx->first]->in_len);
-		rx_push(rx, part);
-	}
+	rx_push(rx, n, room);
 	rx->nq.stats.packets++;
 	rx->nq.stats.bytes += rx->pending - rx->nq.hdr_len;
 	rx->pending = 0;
@@ -266,7 +262,8 @@ static enum rx_result rx_packet(struct net_rx *rx, size_t want)
 	ssize_t n;
 
 	if (rx->reqs[rx->first]->in_len < rx->nq.hdr_len) {
-		rx_push(rx, 0);
+		rx->lens[0] = 0;
+		rx_push(rx, 1, rx->reqs[rx->first]->in_len);
 		rx->nq.stats.malformed++;
 		return RX_GOT;
 	}
@@ -305,7 +302,7 @@ static bool rx_fits(const struct net_rx *rx, const struct iovec *buf, size_t len
 /* rx_burst of ports which have none; a packet which is none ends it, too. */
 static int rx_read_each(struct net_rx *rx, struct port_burst *burst)
 {
-	struct iovec iov[2] = { [1] = burst->spill };
+	struct iovec iov[2] = { [1] = { rx->spill, RX_LARGE } };
 	unsigned int i, n = burst->n;
 	ssize_t len = 0;
 
@@ -337,10 +334,7 @@ static void rx_deliver_burst(struct net_rx *rx, unsigned int n)
 		bytes += rx->lens[i] - rx->nq.hdr_len;
 		room += rx->iov[i].iov_len;
 	}
-	vhost_queue_push(rx->nq.queue, rx->reqs + rx->first, rx->lens, n);
-	rx->first += n;
-	rx->count -= n;
-	rx->room -= room;
+	rx_push(rx, n, room);
 	rx->nq.stats.packets += n;
 	rx->nq.stats.bytes += bytes;
 }

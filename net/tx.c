@@ -72,19 +72,12 @@ static unsigned int tx_gather(struct net_tx *tx, const struct vhost_req *req,
 	if (skip + len <= tx->nq.port->ops->tx_whole || unlikely(req->out_cnt >= TX_IOVS))
 		return tx_copy(tx, req, hdr, len);
 	tx->iov[0] = (struct iovec){ hdr, skip };
-	if (likely(req->out_cnt == 1)) {
-		tx->iov[1] = (struct iovec){ (uint8_t *)req->out[0].iov_base + skip, len };
-		return 2;
-	}
-	for (i = 0; i < req->out_cnt; i++) {
-		const struct iovec *out = &req->out[i];
-		size_t part = MIN(skip, out->iov_len);
-
-		tx->iov[cnt] = (struct iovec){ (uint8_t *)out->iov_base + part,
-					       out->iov_len - part };
-		cnt += out->iov_len > part;
-		skip -= part;
-	}
+	for (i = 0; skip >= req->out[i].iov_len; i++)
+		skip -= req->out[i].iov_len;
+	tx->iov[cnt++] = (struct iovec){ (uint8_t *)req->out[i].iov_base + skip,
+					 req->out[i].iov_len - skip };
+	while (++i < req->out_cnt)
+		cnt = net_iov_add(tx->iov, cnt, &req->out[i]);
 	return cnt;
 }
 

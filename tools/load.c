@@ -206,14 +206,26 @@ static uint64_t load_mem_size(const struct load *l)
 {
 	uint64_t ring = (uint64_t)l->params.ring_size *
 			(sizeof(struct vring_desc) * (1 + load_table(l)) + 2 + 8) + LOAD_PAGE;
-	uint64_t slot = ALIGN_UP((uint64_t)l->ops->head, 64) + l->data_size;
+	uint64_t head = ALIGN_UP((uint64_t)l->ops->head, 64), size = l->num_queues * ring;
+	unsigned int i;
 
-	return ALIGN_UP(l->num_queues * ring + l->num_slots * slot + LOAD_PAGE, 2 << 20);
+	for (i = 0; i < l->num_queues; i++)
+		if (l->queues[i].role != LOAD_IDLE)
+			size += l->params.depth * (head + l->queues[i].data_size);
+	return ALIGN_UP(size + LOAD_PAGE, 2 << 20);
 }
 
 static size_t load_align(const struct load *l)
 {
 	return l->ops->align ? l->ops->align : LOAD_PAGE;
+}
+
+static size_t load_data_size(const struct load *l, enum load_role role)
+{
+	size_t size = l->ops->data_size ? l->ops->data_size(l, role) :
+					  (size_t)l->params.block + l->ops->pad;
+
+	return ALIGN_UP(size, load_align(l));
 }
 
 static int load_init_slots(struct load *l, struct load_queue *q, unsigned int first)
@@ -226,7 +238,7 @@ static int load_init_slots(struct load *l, struct load_queue *q, unsigned int fi
 
 		s->index = first + i;
 		s->head = fe_mem_alloc(&l->mem, l->ops->head, 64);
-		s->data = fe_mem_alloc(&l->mem, l->data_size, load_align(l));
+		s->data = fe_mem_alloc(&l->mem, q->data_size, load_align(l));
 		if (!s->head || !s->data)
 			return -ENOMEM;
 	}
@@ -250,7 +262,8 @@ static int load_layout(struct load *l)
 	uint64_t size;
 	int err;
 
-	l->data_size = ALIGN_UP((size_t)l->params.block + l->ops->pad, load_align(l));
+	for (i = 0; i < l->num_queues; i++)
+		l->queues[i].data_size = load_data_size(l, l->queues[i].role);
 	size = load_mem_size(l);
 	if (size > LOAD_MEM_MAX)
 		return load_wrong(l, "so many requests of this size take too much memory");

@@ -56,7 +56,7 @@ struct load_queue;
 struct load_slot {
 	uint64_t sent;			/* when, see load_clock() */
 	uint8_t *head;			/* guest memory, ops->head bytes */
-	uint8_t *data;			/* guest memory, load->data_size bytes, aligned to ops->align */
+	uint8_t *data;			/* guest memory, queue->data_size bytes, aligned to ops->align */
 	unsigned int nout, nin;
 	unsigned int index;		/* among those of all queues */
 	unsigned int tries;		/* of the same request */
@@ -81,6 +81,7 @@ struct load_queue {
 	enum load_role role;
 	struct fe_ring ring;
 	struct load_slot *slots;	/* [depth], none if it is idle */
+	size_t data_size;		/* bytes of a slot's data */
 	unsigned int busy;		/* requests which the device has */
 	uint64_t done, bytes;		/* since load_reset() */
 };
@@ -98,6 +99,8 @@ struct load_ops {
 	uint32_t pad;			/* bytes of a slot's data beside those of the block */
 	uint32_t align;			/* of a slot's data; 0: a page */
 	bool disk, pairs;		/* which parameters make sense */
+	/* All bytes of a slot's data, once features are negotiated; NULL: see pad. */
+	size_t (*data_size)(const struct load *l, enum load_role role);
 
 	/*
 	 * The connection is negotiated: call load_add_queue() for each virtqueue, in their order.
@@ -138,7 +141,6 @@ struct load {
 	unsigned int num_waited;
 	struct load_slot *slots;
 	unsigned int num_slots;
-	size_t data_size;
 	void *device;			/* the device type's, freed by its close */
 	uint64_t random;		/* state of the generator */
 
@@ -159,6 +161,16 @@ struct load_count {
 };
 
 extern const struct load_ops load_blk, load_net, load_scsi, load_rng;
+
+/* Where a driver has its packets: in buffers which follow one upon another. */
+struct load_net_shape {
+	size_t stride;			/* from one to the next */
+	size_t hdr;			/* where in it the virtio-net header begins */
+	size_t len;			/* bytes from there, of header and packet */
+};
+
+/* For packets of so many bytes which are sent, or received: each as a whole, or in pieces. */
+struct load_net_shape load_net_shape(uint64_t packet, enum load_role role, bool whole);
 
 /* The device type of this name; NULL: there is none. */
 const struct load_ops *load_find(const char *name);

@@ -19,12 +19,17 @@
 
 #define NET_HDR		sizeof(struct virtio_net_hdr_mrg_rxbuf)
 
-/* The header stands before the packet, which begins here in a slot's data. */
+/*
+ * Buffers as Linux has them, aligned to cache lines.  One to be received into begins with the header
+ * and has room for a usual packet at least; for a page at most, where packets may take several.  A
+ * packet to be sent is aligned, with the header before it, and something else of the driver's
+ * stands between it and the next one.
+ */
+#define NET_ALIGN	64u
+#define NET_RX_MIN	1536u
+#define NET_RX_MAX	4096u
 #define NET_FRAME	64u
-
-/* What a buffer has room for at least, as Linux has it; where packets may take several, at most. */
-#define NET_RX_MIN	1526u
-#define NET_RX_MAX	(4096u - NET_HDR)
+#define NET_GAP		512u
 
 /* How a long packet is cut, with --indirect: headers, and pages of the rest. */
 #define NET_WHOLE	2048u
@@ -111,10 +116,17 @@ static void net_fill(struct load_queue *q, struct load_slot *s)
 		s->data[NET_FRAME + i] = net_byte(&mark, i);
 }
 
-/* Where the virtio-net header is. */
-static uint8_t *net_hdr(const struct load_slot *s)
+struct load_net_shape load_net_shape(uint64_t packet, enum load_role role, bool whole)
 {
-	return s->data + NET_FRAME - NET_HDR;
+	size_t len = NET_HDR + (size_t)packet, hdr = NET_FRAME - NET_HDR, gap = NET_GAP;
+
+	if (role == LOAD_PASSIVE) {
+		len = whole ? MAX(len, NET_RX_MIN) : MIN(MAX(len, NET_RX_MIN), NET_RX_MAX);
+		hdr = gap = 0;
+	}
+	return (struct load_net_shape){
+		.hdr = hdr, .len = len, .stride = ALIGN_UP(hdr + len + gap, NET_ALIGN),
+	};
 }
 
 static bool net_mergeable(const struct load *l)
@@ -122,12 +134,21 @@ static bool net_mergeable(const struct load *l)
 	return l->fe.features & FE_BIT(VIRTIO_NET_F_MRG_RXBUF);
 }
 
-static size_t net_room(const struct load *l)
+static struct load_net_shape net_shape(const struct load *l, enum load_role role)
 {
-	size_t room = MAX(l->params.block, NET_RX_MIN);
-
 	/* Who judges packets wants to see them whole. */
-	return net_mergeable(l) && !l->params.verify ? MIN(room, NET_RX_MAX) : room;
+	return load_net_shape(l->params.block, role, !net_mergeable(l) || l->params.verify);
+}
+
+static size_t net_data_size(const struct load *l, enum load_role role)
+{
+	return net_shape(l, role).stride;
+}
+
+/* Where the virtio-net header of a packet to be sent is. */
+static uint8_t *net_hdr(const struct load_slot *s)
+{
+	return s->data + NET_FRAME - NET_HDR;
 }
 
 /* The pieces of a packet to be sent: one, or as Linux cuts it. */
@@ -149,8 +170,7 @@ static bool net_prepare(struct load_queue *q, struct load_slot *s)
 	const struct load *l = q->load;
 
 	if (q->role == LOAD_PASSIVE) {
-		s->in[0] = (struct iovec){ .iov_base = net_hdr(s),
-					   .iov_len = NET_HDR + net_room(l) };
+		s->in[0] = (struct iovec){ s->data, net_shape(l, LOAD_PASSIVE).len };
 		s->nin = 1;
 		return true;
 	}
@@ -192,14 +212,14 @@ static int net_check(struct load *l, const struct load_slot *s, uint32_t len)
 {
 	struct virtio_net_hdr_mrg_rxbuf hdr;
 
-	memcpy(&hdr, net_hdr(s), sizeof(hdr));
+	memcpy(&hdr, s->data, sizeof(hdr));
 	if (le16toh(hdr.num_buffers) != 1)
 		return load_wrong(l, "a packet in %u buffers, which was not agreed upon",
 				  le16toh(hdr.num_buffers));
 	if (hdr.hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE ||
 	    (hdr.hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
 		return load_wrong(l, "a packet with offloads, which were not agreed upon");
-	return net_check_ours(l, s->data + NET_FRAME, len - (uint32_t)NET_HDR);
+	return net_check_ours(l, s->data + NET_HDR, len - (uint32_t)NET_HDR);
 }
 
 /* A buffer has come with a packet, or with a piece of one. */
@@ -213,7 +233,7 @@ static int64_t net_receive(struct load_queue *q, const struct load_slot *s, uint
 	if (!n->pairs[pair].more) {
 		if (len <= NET_HDR)
 			return load_wrong(l, "a packet of %u bytes with its header", len);
-		memcpy(&hdr, net_hdr(s), sizeof(hdr));
+		memcpy(&hdr, s->data, sizeof(hdr));
 		n->pairs[pair].more = net_mergeable(l) ? le16toh(hdr.num_buffers) : 1;
 		if (!n->pairs[pair].more)
 			return load_wrong(l, "a packet in no buffers");
@@ -257,10 +277,9 @@ const struct load_ops load_net = {
 	.block = 64, .block_min = 14, .block_max = 65535, .block_unit = 1,
 	.descs = 1,
 	.table = LOAD_PIECES_MAX,
-	.head = 64,
-	.pad = NET_FRAME + NET_RX_MIN,
-	.align = 64,
+	.align = NET_ALIGN,
 	.pairs = true,
+	.data_size = net_data_size,
 	.open = net_open,
 	.started = net_started,
 	.close = net_close,

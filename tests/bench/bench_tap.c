@@ -267,8 +267,8 @@ static void target_open(struct tap_target *t, const struct tap_bench *b, char *a
 		tap_bare_open(t);
 	else
 		socket = target_parse(t, arg, &ifname);
-	tap_check(t, "tap", wire_open(&t->wire, ifname, t->bare, TAP_QUEUE));
-	wire_set_size(&t->wire, (unsigned int)b->params.block);
+	tap_check(t, "tap", wire_open(&t->wire, ifname, t->bare, TAP_QUEUE,
+				      (unsigned int)b->params.block));
 	if (socket)
 		tap_guest_open(t, socket);
 }
@@ -331,7 +331,8 @@ static struct tap_bench options_make(const struct options *o)
 			.features_maybe = FE_BIT(VIRTIO_RING_F_EVENT_IDX),
 			.indirect = true, .poll = !o->irq, .timeout_ms = FE_TIMEOUT_MS,
 		},
-		.rounds = o->rounds, .tries = o->tries, .time_ms = o->time_ms, .pace_us = o->pace_us, .json = o->json,
+		.rounds = o->rounds, .tries = o->tries, .time_ms = o->time_ms,
+		.pace_us = o->pace_us, .json = o->json,
 	};
 }
 

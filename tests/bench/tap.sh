@@ -5,9 +5,10 @@
 #
 #   tests/bench/tap.sh [--a=WHAT] [--b=WHAT] [--sizes=BYTES,...] [options of bench_tap]
 #
-# WHAT is ours, ours:--OPTION,--OPTION... (of vhost-user-net), dpdk (testpmd between net_vhost and
-# net_tap), bare (a loop of writev() or readv()), or whole (write() instead of writev()); the
-# default is ours against bare.  Without --to-guest or --from-guest both directions are measured.
+# WHAT is ours, or the path of another vhost-user-net, either with :--OPTION,--OPTION...; dpdk
+# (testpmd between net_vhost and net_tap), bare (a loop of writev() or readv()), or whole (write()
+# instead of writev()); the default is ours against bare. Without --to-guest or --from-guest both
+# directions are measured.
 # Environment: VHOST_USER_NET, BENCH_TAP and TESTPMD name the programs; top_builddir says where
 # the first two were built.  It only prints; slowness is no failure.
 set -u
@@ -29,7 +30,7 @@ for arg; do
 	--sizes=*) sizes=${arg#*=} ;;
 	--from-guest | --dir=tx) directions=(tx) ;;
 	--to-guest | --dir=rx) directions=(rx) ;;
-	--help) sed -n '3,14s/^# \?//p' "$0"; exit 0 ;;
+	--help) sed -n '3,15s/^# \?//p' "$0"; exit 0 ;;
 	*) options+=("$arg") ;;
 	esac
 done
@@ -42,7 +43,10 @@ start()
 	[[ $what == *:* ]] || args=
 	rm -f "$socket"
 	case $what in
-	ours*)
+	ours* | /*)
+		local net=$net
+
+		[[ $what == ours* ]] || net=${what%%:*}
 		# shellcheck disable=SC2086 # one word per option
 		net_command --tap="tap-$name" --up ${args//,/ }
 		;;
@@ -50,14 +54,16 @@ start()
 		testpmd_command io --vdev "net_tap0,iface=tap-$name"
 		;;
 	bare | whole) target=$what; return ;;
-	*) die "$what: want ours, dpdk, bare or whole" ;;
+	*) die "$what: want ours, a path, dpdk, bare or whole" ;;
 	esac
 	taskset -c 1 "${command[@]//\{\}/"$socket"}" >"$work/$name.log" 2>&1 &
 	pids+=($!)
-	target="$name ${what//[=:]/ }=$!:$socket:tap-$name"
+	target="$name ${what//[=:\/]/ }=$!:$socket:tap-$name"
 	wait_for "$socket" $!
 }
 
+# It offers none.
+[[ $a != dpdk && $b != dpdk ]] || options+=(--no-offloads)
 need "$bench_tap" "build it with make check, or set BENCH_TAP"
 begin /tmp
 # Nobody else shall talk.

@@ -24,6 +24,7 @@
 #define BATCH		64u
 #define PACKET_MAX	65550u
 #define PAGE		4096u
+#define WIRE_SPILL	(WIRE_HDR + PACKET_MAX)
 #define PIECE_FIRST	128u		/* as load_net.c cuts a long packet */
 #define MSS		1448
 
@@ -76,57 +77,15 @@ static int wire_open_sender(struct wire *w)
 	return 0;
 }
 
-/* In both there are pages already when the clock runs. */
-static int wire_open_memory(struct wire *w)
-{
-	const size_t packets = WIRE_PACKETS * ALIGN_UP(WIRE_HDR + PACKET_MAX, PAGE),
-		     buffers = (WIRE_PACKETS + PACKET_MAX / PAGE + 1) * PAGE;
-	int ret = fe_mem_init(&w->mem, 0, packets + buffers);
-
-	if (ret)
-		return ret;
-	w->packets = fe_mem_alloc(&w->mem, packets, PAGE);
-	w->buffers = fe_mem_alloc(&w->mem, buffers, PAGE);
-	if (!w->packets || !w->buffers)
-		return -ENOMEM;
-	memset(w->buffers, 1, buffers);
-	return 0;
-}
-
-int wire_open(struct wire *w, const char *ifname, bool bare, unsigned int queue)
-{
-	int ret;
-
-	*w = (struct wire){ .ifname = ifname, .queue = queue, .sender = -1, .tap = -1 };
-	ret = wire_open_memory(w);
-	if (ret)
-		return ret;
-	if (bare)
-		w->tap = wire_tap(ifname);
-	if (bare && w->tap < 0)
-		return w->tap;
-	return wire_open_sender(w);
-}
-
-void wire_close(struct wire *w)
-{
-	close_fd(&w->tap);
-	close_fd(&w->sender);
-	fe_mem_free(&w->mem);
-}
-
 /* Of experimental type, or TCP over IPv4; to nobody, so that the host drops it at once. */
-void wire_set_size(struct wire *w, unsigned int size)
+static void wire_set_head(struct wire *w)
 {
 	static const uint8_t eth[12] = { 0x02, 0, 0, 0, 0, 9, 0x02, 0, 0, 0, 0, 1 };
-	const bool tcp = size > WIRE_WHOLE;
+	const bool tcp = w->size > WIRE_WHOLE;
 	struct virtio_net_hdr hdr = { 0 };
 	uint8_t *p = w->head + WIRE_HDR, *ip = p + 14;
-	uint16_t len = htobe16((uint16_t)(size - 14));
-	unsigned int i;
+	uint16_t len = htobe16((uint16_t)(w->size - 14));
 
-	w->size = size;
-	memset(w->head, 0, sizeof(w->head));
 	memcpy(p, eth, sizeof(eth));
 	p[12] = tcp ? 0x08 : 0x88;
 	p[13] = tcp ? 0x00 : 0xb5;
@@ -146,19 +105,74 @@ void wire_set_size(struct wire *w, unsigned int size)
 		ip[20 + 12] = 5 << 4;
 	}
 	memcpy(w->head, &hdr, sizeof(hdr));
-	w->stride = size > WIRE_WHOLE ? ALIGN_UP(WIRE_HDR + size, PAGE) : PAGE / 2;
-	/* Written once, or all would be the one page of zeroes. */
-	memset(w->packets, 0, WIRE_PACKETS * w->stride);
+}
+
+/* How many buffers a packet of so many bytes takes. */
+static unsigned int wire_pieces(const struct wire *w, size_t size)
+{
+	return (unsigned int)((WIRE_HDR + size + w->received.len - 1) / w->received.len);
+}
+
+/* One which is to be written, with its virtio-net header. */
+static uint8_t *wire_packet(const struct wire *w, unsigned int i)
+{
+	return w->packets + i % WIRE_PACKETS * w->sent.stride + w->sent.hdr;
+}
+
+/* There are pages already when the clock runs, and each its own: not the one page of zeroes. */
+static int wire_open_memory(struct wire *w)
+{
+	size_t packets, buffers;
+	unsigned int i;
+	int ret;
+
+	w->sent = load_net_shape(w->size, LOAD_ACTIVE, false);
+	w->received = load_net_shape(w->size, LOAD_PASSIVE, false);
+	packets = WIRE_PACKETS * w->sent.stride;
+	buffers = (WIRE_PACKETS + wire_pieces(w, PACKET_MAX)) * w->received.stride;
+	ret = fe_mem_init(&w->mem, 0, ALIGN_UP(packets + buffers + WIRE_SPILL + 3 * PAGE, PAGE));
+	if (ret)
+		return ret;
+	w->packets = fe_mem_alloc(&w->mem, packets, PAGE);
+	w->buffers = fe_mem_alloc(&w->mem, buffers, PAGE);
+	w->spill = fe_mem_alloc(&w->mem, WIRE_SPILL, PAGE);
+	if (!w->packets || !w->buffers || !w->spill)
+		return -ENOMEM;
 	for (i = 0; i < WIRE_PACKETS; i++)
-		memcpy(w->packets + i * w->stride, w->head, sizeof(w->head));
+		memcpy(wire_packet(w, i), w->head, sizeof(w->head));
+	return 0;
+}
+
+int wire_open(struct wire *w, const char *ifname, bool bare, unsigned int queue,
+	      unsigned int size)
+{
+	int ret;
+
+	*w = (struct wire){ .ifname = ifname, .queue = queue, .size = size, .sender = -1, .tap = -1 };
+	wire_set_head(w);
+	ret = wire_open_memory(w);
+	if (ret)
+		return ret;
+	if (bare)
+		w->tap = wire_tap(ifname);
+	if (bare && w->tap < 0)
+		return w->tap;
+	return wire_open_sender(w);
+}
+
+void wire_close(struct wire *w)
+{
+	close_fd(&w->tap);
+	close_fd(&w->sender);
+	fe_mem_free(&w->mem);
 }
 
 int wire_fill(struct wire *w, unsigned int n)
 {
 	/* The socket's header has no field for the number of buffers. */
 	const size_t short_hdr = sizeof(struct virtio_net_hdr);
-	struct iovec iov[2] = { { w->packets, short_hdr },
-				{ w->packets + WIRE_HDR, w->size } };
+	struct iovec iov[2] = { { w->head, short_hdr },
+				{ wire_packet(w, 0) + WIRE_HDR, w->size } };
 	struct mmsghdr msgs[BATCH];
 	unsigned int i;
 	int sent;
@@ -194,7 +208,7 @@ uint64_t wire_received(const struct wire *w)
 
 int wire_write(struct wire *w, bool whole)
 {
-	uint8_t *packet = w->packets + w->next++ % WIRE_PACKETS * w->stride;
+	uint8_t *packet = wire_packet(w, w->next++);
 	struct iovec iov[PACKET_MAX / PAGE + 4] = {
 		{ packet, WIRE_HDR }, { packet + WIRE_HDR, w->size },
 	};
@@ -212,15 +226,16 @@ int wire_write(struct wire *w, bool whole)
 	return writev(w->tap, iov, cnt) < 0 ? -errno : 0;
 }
 
-int wire_read(struct wire *w, uint8_t *buf, size_t size)
+int wire_read(struct wire *w)
 {
+	uint8_t *buf = w->buffers + w->next % WIRE_PACKETS * w->received.stride;
 	struct iovec iov[PACKET_MAX / PAGE + 3];
-	size_t left = w->size > WIRE_WHOLE ? PACKET_MAX : size;
-	int cnt = 0;
+	/* A back-end knows that long ones come, not how long they are. */
+	unsigned int room = wire_pieces(w, w->size > WIRE_WHOLE ? PACKET_MAX : w->size), cnt;
 
-	for (; left; buf += iov[cnt++].iov_len, left -= MIN(left, size))
-		iov[cnt] = (struct iovec){ buf, size };
-	/* Where the rest goes of one which is longer than what was expected. */
-	iov[cnt++] = (struct iovec){ w->packets, WIRE_HDR + PACKET_MAX };
-	return readv(w->tap, iov, cnt) < 0 ? -errno : 0;
+	for (cnt = 0; cnt < room; cnt++, buf += w->received.stride)
+		iov[cnt] = (struct iovec){ buf, w->received.len };
+	w->next += wire_pieces(w, w->size);
+	iov[cnt++] = (struct iovec){ w->spill, WIRE_SPILL };
+	return readv(w->tap, iov, (int)cnt) < 0 ? -errno : 0;
 }

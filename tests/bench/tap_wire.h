@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 
 #include "frontend/frontend.h"
+#include "tools/load.h"
 
 #define WIRE_HDR	12u		/* bytes of the virtio-net header */
 #define WIRE_HEAD	(WIRE_HDR + 14 + 20 + 20)
@@ -24,10 +25,12 @@ struct wire {
 	int tap;			/* the bare loops', owned; -1: none */
 	uint8_t head[WIRE_HEAD];	/* how each packet begins, with its virtio-net header */
 	struct fe_mem mem;		/* what follows; of the kind which a guest's memory is */
+	/* As a driver of ours has them, in both directions. */
+	struct load_net_shape sent, received;
 	uint8_t *packets;		/* WIRE_PACKETS of them */
-	uint8_t *buffers;		/* to be read to: WIRE_PACKETS pages, and those of a packet */
-	size_t stride;			/* bytes from one to the next */
-	unsigned int next;		/* which is to be written next */
+	uint8_t *buffers;		/* WIRE_PACKETS, and as many as a packet takes */
+	uint8_t *spill;			/* for a packet which is longer than what was expected */
+	unsigned int next;		/* which is to be written or read to next */
 };
 
 /* Longer packets are TCP segments which have to be cut. */
@@ -36,12 +39,13 @@ struct wire {
 /* As many different ones are written and read, as a driver's ring has. */
 #define WIRE_PACKETS	256u
 
-/* bare: make the interface.  It is set up, with room for so many packets.  -errno. */
-int wire_open(struct wire *w, const char *ifname, bool bare, unsigned int queue);
+/*
+ * bare: make the interface.  It is set up, with room for so many packets.  They are of this size:
+ * TCP segments to be cut if longer than 1514.  -errno.
+ */
+int wire_open(struct wire *w, const char *ifname, bool bare, unsigned int queue,
+	      unsigned int size);
 void wire_close(struct wire *w);
-
-/* Packets are of this size from now on: TCP segments to be cut if longer than 1514. */
-void wire_set_size(struct wire *w, unsigned int size);
 
 /* Put n packets into the queue of the interface. */
 int wire_fill(struct wire *w, unsigned int n);
@@ -51,6 +55,6 @@ uint64_t wire_received(const struct wire *w);
 
 /* One packet by one call: as one buffer, or header and packet apart; a read as back-ends do it. */
 int wire_write(struct wire *w, bool whole);
-int wire_read(struct wire *w, uint8_t *buf, size_t size);
+int wire_read(struct wire *w);
 
 #endif /* TESTS_BENCH_TAP_WIRE_H */

@@ -37,6 +37,7 @@ static struct {
 	struct port_ops ops;
 	unsigned int next;		/* of the script */
 	unsigned int bursts;		/* with more than one packet */
+	unsigned int pieces;		/* elements which rx was given, at most */
 } scripted;
 
 /* Byte i of packet n. */
@@ -52,6 +53,7 @@ static ssize_t scripted_rx(struct port *port, unsigned int pair, const struct io
 	size_t done = 0, i;
 
 	(void)port, (void)pair;
+	scripted.pieces = MAX(scripted.pieces, cnt);
 	if (n == ARRAY_SIZE(script))
 		return -EAGAIN;
 	scripted.next++;
@@ -72,7 +74,7 @@ static int scripted_rx_burst(struct port *port, unsigned int pair, struct port_b
 	for (burst->n = 0; burst->n < room; burst->n++) {
 		const struct iovec iov[] = { burst->bufs[burst->n], burst->spill };
 
-		if (len < (ssize_t)STEPS_HDR || len > (ssize_t)STEPS_BUFFER)
+		if (len < (ssize_t)STEPS_HDR || len > (ssize_t)burst->bufs[0].iov_len)
 			break;
 		len = scripted_rx(port, pair, iov, 2);
 		if (len < 0)
@@ -95,7 +97,7 @@ static void scripted_open(bool bursts, uint64_t features)
 	scripted.ops = port_null;
 	scripted.ops.rx = scripted_rx;
 	scripted.ops.rx_burst = bursts ? scripted_rx_burst : NULL;
-	scripted.next = scripted.bursts = 0;
+	scripted.next = scripted.bursts = scripted.pieces = 0;
 	steps.port->ops = &scripted.ops;
 	steps_open(&steps, features, FE_RING_POLL);
 }
@@ -104,8 +106,8 @@ static void scripted_open(bool bursts, uint64_t features)
  * The driver
  */
 
-/* What has come of packet n, bytes; its buffers still to come. */
-static size_t got;
+/* Bytes of a buffer; what has come of packet n, bytes; its buffers still to come. */
+static size_t room, got;
 static unsigned int more;
 
 /* The next packet of the script which reaches the driver. */
@@ -141,7 +143,7 @@ static unsigned int drive(unsigned int n)
 	uint32_t len;
 
 	while (fe_ring_get(&steps.ring[0], &cookie, &len) > 0) {
-		const struct iovec iov = { cookie, STEPS_BUFFER };
+		const struct iovec iov = { cookie, room };
 
 		n = got ? n : script_good(n);
 		ck_assert_uint_lt(n, ARRAY_SIZE(script));
@@ -153,16 +155,17 @@ static unsigned int drive(unsigned int n)
 	return n;
 }
 
-/* In bursts or not, split or packed, in order or not. */
+/* In bursts or not, split or packed, in order or not, buffers one upon another or apart. */
 START_TEST(all_come_as_they_are)
 {
 	struct virtio_net_stats stats;
 	unsigned int n = 0, turns;
 
 	got = more = 0;
+	room = _i & 8 ? STEPS_BUFFER - 64 : STEPS_BUFFER;
 	scripted_open(_i & 1, (_i & 2 ? FE_BIT(VIRTIO_F_RING_PACKED) : 0) |
 			      (_i & 4 ? FE_BIT(VIRTIO_F_IN_ORDER) : 0));
-	steps_add(&steps, 0, STEPS_RING, STEPS_BUFFER);
+	steps_add(&steps, 0, STEPS_RING, room);
 	for (turns = 0; turns < 100 && n < ARRAY_SIZE(script); turns++) {
 		stepped_run(&steps.s);
 		n = drive(n);
@@ -171,6 +174,8 @@ START_TEST(all_come_as_they_are)
 	ck_assert(!got && !more);
 	if (_i & 1)
 		ck_assert_uint_gt(scripted.bursts, 1);
+	/* The longest packet and the spill. */
+	ck_assert_uint_eq(scripted.pieces, _i & 8 ? (65565 + room - 1) / room + 1 : 2);
 	virtio_net_stats(steps.net, 0, &stats);
 	ck_assert_uint_eq(stats.refused, 4);
 	ck_assert_uint_eq(stats.packets, ARRAY_SIZE(script) - 4);
@@ -213,7 +218,7 @@ int main(void)
 	TCase *tc = tcase_create("net_burst");
 
 	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, all_come_as_they_are, 0, 8);
+	tcase_add_loop_test(tc, all_come_as_they_are, 0, 16);
 	tcase_add_loop_test(tc, long_ones_from_nowhere, 0, 2);
 	suite_add_tcase(suite, tc);
 	return tap_main(suite);
