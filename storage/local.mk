@@ -5,7 +5,8 @@ storage_libstorage_la_SOURCES = \
 	storage/aio.c storage/blkdev.c storage/engine.h storage/fault.c storage/file.c \
 	storage/file.h storage/inline.c storage/lock.c storage/map.c storage/merge.c \
 	storage/merge.h storage/notify.c storage/notify.h storage/null.c storage/pool.c \
-	storage/pool.h storage/resize.c storage/storage.c storage/storage.h storage/sync.c storage/sync.h storage/threads.c storage/uring.c
+	storage/pool.h storage/resize.c storage/storage.c storage/storage.h storage/sync.c \
+	storage/sync.h storage/threads.c storage/uring.c
 storage_libstorage_la_CFLAGS = $(AM_CFLAGS) $(URING_CFLAGS)
 storage_libstorage_la_LIBADD = libvhost/libutil.la libvhost/libvhost.la \
 	$(URING_LIBS) $(AIO_LIBS) $(EVENT_LIBS)
