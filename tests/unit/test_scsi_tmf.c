@@ -53,11 +53,14 @@ static unsigned int tmf_end_any(void)
 	return (unsigned int)(ctrl - world.ctrl);
 }
 
-/* A read of one block with this tag and attribute. */
+/*
+ * A read of one block with this tag and attribute.  Those of a unit are no neighbours: they would
+ * be done together, and perhaps behind what was sent to another unit later.
+ */
 static struct fe_scsi_req *submit(unsigned int ring, uint8_t target, uint16_t lun, uint64_t tag,
 				  uint8_t attr)
 {
-	struct fe_scsi_req *req = world_read(&world, ring, target, lun, (uint32_t)tag, 1);
+	struct fe_scsi_req *req = world_read(&world, ring, target, lun, 2 * (uint32_t)tag, 1);
 
 	req->tag = tag;
 	req->attr = attr;
