@@ -65,7 +65,7 @@ static void rx_watch(struct net_rx *rx, bool on)
 
 static __attribute__((noinline)) bool rx_pop(struct net_rx *rx, size_t want)
 {
-	unsigned int i, n, end;
+	unsigned int i, n, end, batch;
 
 	while (rx->room < want && rx->count < RX_REQS_MAX) {
 		if (rx->first + rx->count + RX_BATCH > ARRAY_SIZE(rx->reqs)) {
@@ -73,11 +73,12 @@ static __attribute__((noinline)) bool rx_pop(struct net_rx *rx, size_t want)
 			rx->first = 0;
 		}
 		end = rx->first + rx->count;
-		n = vhost_queue_pop(rx->nq.queue, rx->reqs + end, rx->batch);
+		batch = MIN(rx->batch, RX_REQS_MAX - rx->count);
+		n = vhost_queue_pop(rx->nq.queue, rx->reqs + end, batch);
 		for (i = 0; i < n; i++)
 			rx->room += rx->reqs[end + i]->in_len;
 		rx->count += n;
-		if (n < rx->batch)
+		if (n < batch)
 			break;
 		rx->batch = MIN(2 * rx->batch, RX_BATCH);
 	}

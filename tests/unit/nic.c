@@ -166,7 +166,8 @@ static void nic_create(struct nic *nic)
 {
 	const struct virtio_net_params params = {
 		.port = nic->port, .control = nic->control, .mac = nic->params.mac,
-		.mtu = nic->params.mtu, .arg = nic, .link = nic_link,
+		.mtu = nic->params.mtu, .queue_size = MAX(nic->params.ring_size, 1024u),
+		.arg = nic, .link = nic_link,
 	};
 	struct vhost_worker *workers[2 * NIC_PAIRS_MAX];
 	unsigned int i, n = 2 * nic->params.workers;

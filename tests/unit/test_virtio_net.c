@@ -398,6 +398,37 @@ START_TEST(received_too_long)
 }
 END_TEST
 
+/* A ring has more requests than may be held: a packet takes all of those, or is dropped. */
+START_TEST(received_in_most_pieces)
+{
+	const struct nic_params params = { .features = MRG, .ring_size = 2048 };
+	const size_t buffer = 63, most = 1024 * buffer - NIC_HDR;
+	unsigned int i;
+
+	nic_up(&nic, &params);
+	for (i = 0; i < 1023; i++)
+		nic_add_buffer(&nic, 0, buffer, 1);
+	fe_ring_submit(&nic.ring[0]);
+	/* One is missing, and then many are there. */
+	nic_send(&nic, 0, PORT_PACKET_MAX, 1);
+	while (!atomic_load(&nic_rx_calls))
+		;
+	nic_stats(&nic, 0, &stats);
+	for (; i < params.ring_size; i++)
+		nic_add_buffer(&nic, 0, buffer, 1);
+	fe_ring_submit(&nic.ring[0]);
+	nic_send(&nic, 0, most + 1, 2);
+	nic_send(&nic, 0, most, 3);
+	receive(most, 3, buffer);
+	nic_send(&nic, 0, 100, 4);
+	receive(100, 4, buffer);
+	nic_stats(&nic, 0, &stats);
+	ck_assert_uint_eq(stats.too_long, 2);
+	ck_assert_uint_eq(stats.packets, 2);
+	nic_down(&nic);
+}
+END_TEST
+
 /* Buffers which cannot take a header come back empty. */
 START_TEST(no_room_for_a_header)
 {
@@ -444,6 +475,7 @@ int main(void)
 	tcase_add_loop_test(tc, no_buffers, 0, n);
 	tcase_add_loop_test(tc, buffers_come_late, 3, 6);
 	tcase_add_loop_test(tc, received_too_long, 0, n);
+	tcase_add_test(tc, received_in_most_pieces);
 	tcase_add_loop_test(tc, no_room_for_a_header, 0, n);
 	suite_add_tcase(suite, tc);
 	return tap_main(suite);
