@@ -29,6 +29,7 @@
 #define NET_RX_MIN	1536u
 #define NET_RX_MAX	4096u
 #define NET_FRAME	64u
+#define NET_FRAME_HDR	(NET_FRAME - NET_HDR)
 #define NET_GAP		512u
 
 /* How a long packet is cut, with --indirect: headers, and pages of the rest. */
@@ -118,7 +119,7 @@ static void net_fill(struct load_queue *q, struct load_slot *s)
 
 struct load_net_shape load_net_shape(uint64_t packet, enum load_role role, bool whole)
 {
-	size_t len = NET_HDR + (size_t)packet, hdr = NET_FRAME - NET_HDR, gap = NET_GAP;
+	size_t len = NET_HDR + (size_t)packet, hdr = NET_FRAME_HDR, gap = NET_GAP;
 
 	if (role == LOAD_PASSIVE) {
 		len = whole ? MAX(len, NET_RX_MIN) : MIN(MAX(len, NET_RX_MIN), NET_RX_MAX);
@@ -148,7 +149,7 @@ static size_t net_data_size(const struct load *l, enum load_role role)
 /* Where the virtio-net header of a packet to be sent is. */
 static uint8_t *net_hdr(const struct load_slot *s)
 {
-	return s->data + NET_FRAME - NET_HDR;
+	return s->data + NET_FRAME_HDR;
 }
 
 /* The pieces of a packet to be sent: one, or as Linux cuts it. */
